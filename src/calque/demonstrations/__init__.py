@@ -1,0 +1,1 @@
+"""Records to demonstrations: one module per view, and the mixture with exact counts."""

@@ -1,0 +1,1 @@
+"""A recipe names sources, demonstrations, systems and benchmarks; the runner carries it out in one folder."""

@@ -1,0 +1,1 @@
+"""A run folder to tables, figures and one self-contained HTML page."""

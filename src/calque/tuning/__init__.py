@@ -1,0 +1,1 @@
+"""Demonstrations to a tuned model: encode, batch, adapt, loop, checkpoint. Knows no paper and no benchmark."""
