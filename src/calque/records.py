@@ -141,7 +141,9 @@ def from_row(row: Mapping[str, Any]) -> Demonstration:
     turns = []
     for i, message in enumerate(messages):
         if message.get("role") not in get_args(Role):
-            raise ValueError(f"messages[{i}].role {message.get('role')!r} is none of {', '.join(get_args(Role))}")
+            raise ValueError(
+                f"messages[{i}].role {message.get('role')!r} is none of {', '.join(get_args(Role))}"
+            )
         if not isinstance(message.get("text"), str):
             raise ValueError(f"messages[{i}].text is not a string")
         turns.append(
