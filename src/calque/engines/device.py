@@ -1,0 +1,31 @@
+"""What this machine computes on, and in which precision."""
+
+from __future__ import annotations
+
+import torch
+
+
+def best_device() -> torch.device:
+    """The accelerator if there is one, else the CPU."""
+    if torch.accelerator.is_available():
+        found = torch.accelerator.current_accelerator()
+        if found is not None:
+            return found
+    return torch.device("cpu")
+
+
+def computes_bf16(device: torch.device) -> bool:
+    """Whether bf16 is native on `device`, not emulated: tensor cores on a GPU, AVX-512 bf16 or AMX on a CPU."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type == "cpu":
+        amx = bool(torch.cpu._is_amx_tile_supported())
+        return amx or bool(torch.cpu._is_avx512_bf16_supported())
+    return False
+
+
+def resolve_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """The dtype of `auto`, `bf16` or `fp32` on `device`."""
+    if precision == "auto":
+        return torch.bfloat16 if computes_bf16(device) else torch.float32
+    return torch.bfloat16 if precision == "bf16" else torch.float32

@@ -1,0 +1,121 @@
+"""Models from a folder or the hub: found, checked, hashed, loaded. Safetensors only; no remote code unless asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from calque.errors import ModelError, Problem
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFiles:
+    """A model's folder on this machine, the name it was asked for by, and whether its own code may run."""
+
+    name: str
+    folder: Path
+    trust_remote_code: bool = False
+
+
+def find_model(name: str, *, revision: str | None = None, trust_remote_code: bool = False) -> ModelFiles:
+    """The folder of a model: `name` is a folder, or a hub id that is fetched or found in the hub's cache."""
+    folder = Path(name).expanduser()
+    if not folder.exists():
+        folder = _from_hub(name, revision)
+    _check(name, folder)
+    return ModelFiles(name, folder, trust_remote_code)
+
+
+def _from_hub(name: str, revision: str | None) -> Path:
+    remedy = "give the folder of a model, or the id of a model that the hub or its local cache holds"
+    if name.startswith(("/", ".", "~")) or name.count("/") > 1:
+        raise ModelError(Problem("no such model folder", name, remedy=remedy))
+    import huggingface_hub
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    patterns = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja", "*.py"]
+    try:
+        return Path(huggingface_hub.snapshot_download(name, revision=revision, allow_patterns=patterns))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        message = f"no such folder, and the hub does not give it ({reason})"
+        raise ModelError(Problem(message, name, remedy=remedy)) from None
+
+
+def _check(name: str, folder: Path) -> None:
+    if not folder.is_dir():
+        raise ModelError(Problem("this is a file, not a model folder", name))
+    if not (folder / "config.json").is_file():
+        adapter = (folder / "adapter_config.json").is_file()
+        remedy = (
+            "this is an adapter: give its base model"
+            if adapter
+            else "a model folder holds config.json, *.safetensors and a tokenizer"
+        )
+        raise ModelError(Problem("this folder is no model: it has no config.json", name, remedy=remedy))
+    try:
+        json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ModelError(Problem(f"config.json cannot be read: {error}", name)) from None
+    if not any(folder.glob("*.safetensors")):
+        pickled = any(folder.glob("*.bin"))
+        message = (
+            "its weights are pickled (.bin), which can run code" if pickled else "it has no *.safetensors"
+        )
+        raise ModelError(Problem(message, name, remedy="convert the weights to safetensors"))
+
+
+def model_sha256(files: ModelFiles) -> str:
+    """Content address of a model: config, tokenizer and weights, whatever the folder is called."""
+    total = hashlib.sha256()
+    for path in sorted(_content(files.folder)):
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        total.update(f"{path.name}\0{digest}\n".encode())
+    return total.hexdigest()
+
+
+def _content(folder: Path) -> Iterator[Path]:
+    for path in folder.iterdir():
+        if path.suffix in (".json", ".safetensors", ".model", ".jinja", ".txt", ".py") and path.is_file():
+            yield path
+
+
+def load_tokenizer(files: ModelFiles) -> Any:
+    """The tokenizer of a model."""
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(files.folder, trust_remote_code=files.trust_remote_code)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(_loading_problem(files, "its tokenizer cannot be loaded", error)) from error
+
+
+def load_model(files: ModelFiles, *, dtype: torch.dtype, device: torch.device | str = "cpu") -> Any:
+    """The causal language model, in evaluation mode, in `dtype` on `device`."""
+    from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            files.folder, dtype=dtype, use_safetensors=True, trust_remote_code=files.trust_remote_code
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(_loading_problem(files, "the model cannot be loaded", error)) from error
+    return model.to(device).eval()
+
+
+def _loading_problem(files: ModelFiles, message: str, error: Exception) -> Problem:
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    remedy = ""
+    if "trust_remote_code" in str(error) and not files.trust_remote_code:
+        remedy = "the model brings its own code: read it, then set model.trust_remote_code: true"
+    return Problem(f"{message}: {reason}", files.name, remedy=remedy)

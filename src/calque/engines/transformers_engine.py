@@ -1,0 +1,147 @@
+"""A model in this process: greedy answers with a key-value cache, and log-likelihoods of choices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+
+from calque.engines import Completion, Progress
+from calque.prompts.encoding import Encoder
+from calque.records import Conversation, Message
+
+
+class TransformersEngine:
+    """Batches prompts by length under a token budget (prompt and answer, padding included)."""
+
+    def __init__(self, model: Any, encoder: Encoder, identity: str, *, tokens_per_batch: int = 16384) -> None:
+        self.model = model
+        self.encoder = encoder
+        self.identity = identity
+        self.tokens_per_batch = tokens_per_batch
+        self.stop_id = _stop_id(encoder)
+        self.longest = getattr(model.config, "max_position_embeddings", None) or 1 << 30
+
+    def complete(
+        self, conversations: Sequence[Conversation], *, max_new_tokens: int, progress: Progress | None = None
+    ) -> list[Completion]:
+        """Greedy answers. A prompt that leaves no room for an answer in the model's context stays unanswered."""
+        prompts = self.encoder.encode_prompts(conversations)
+        room = self.longest - max_new_tokens
+        answers = [Completion("", 0, False) for _ in prompts]
+        fitting = [i for i, ids in enumerate(prompts) if len(ids) <= room]
+        for batch in self._batches(prompts, fitting, max_new_tokens):
+            for i, ids in zip(
+                batch, self._generate([prompts[i] for i in batch], max_new_tokens), strict=True
+            ):
+                finished = self.stop_id in ids
+                written = ids[: ids.index(self.stop_id)] if finished else ids
+                answers[i] = Completion(self.encoder.decode(written), len(written), finished)
+            if progress is not None:
+                progress(len(batch))
+        if progress is not None and len(fitting) < len(prompts):
+            progress(len(prompts) - len(fitting))
+        return answers
+
+    def choose(
+        self,
+        conversations: Sequence[Conversation],
+        choices: Sequence[Sequence[str]],
+        *,
+        progress: Progress | None = None,
+    ) -> list[tuple[float, ...]]:
+        """Log-likelihood of each choice behind its prompt, in nats.
+
+        Where every choice is one token, the prompt runs once for all of them.
+        """
+        prompts = self.encoder.encode_prompts(conversations)
+        texts = sorted({choice for row in choices for choice in row})
+        ids_of = dict(zip(texts, self.encoder.encode_answers(texts), strict=True))
+        rows: list[
+            tuple[list[int], list[list[int]]]
+        ] = []  # (what runs, what is scored behind it), one or several a prompt
+        owners: list[tuple[int, int]] = []  # (prompt, first choice) of each row
+        for i, (prompt, row) in enumerate(zip(prompts, choices, strict=True)):
+            answers = [ids_of[choice] for choice in row]
+            if all(len(a) == 1 for a in answers):
+                rows.append((prompt, answers))
+                owners.append((i, 0))
+            else:
+                for j, answer in enumerate(answers):
+                    rows.append((prompt + answer[:-1], [answer]))
+                    owners.append((i, j))
+        scores = [[0.0] * len(row) for row in choices]
+        for batch in self._batches([ids for ids, _ in rows], range(len(rows)), 0):
+            for r, values in zip(batch, self._score([rows[r] for r in batch]), strict=True):
+                i, first = owners[r]
+                scores[i][first : first + len(values)] = values
+                if progress is not None and first == 0:
+                    progress(1)
+        return [tuple(row) for row in scores]
+
+    def _batches(
+        self, prompts: Sequence[Sequence[int]], which: Sequence[int], more: int
+    ) -> Iterator[list[int]]:
+        """Indices `which` in falling length, cut by the token budget."""
+        order = sorted(which, key=lambda i: (-len(prompts[i]), i))
+        start = 0
+        while start < len(order):
+            fit = max(1, self.tokens_per_batch // (len(prompts[order[start]]) + more))
+            yield order[start : start + fit]
+            start += fit
+
+    @torch.inference_mode()
+    def _generate(self, prompts: list[list[int]], max_new_tokens: int) -> list[list[int]]:
+        longest = max(map(len, prompts))
+        ids = torch.tensor(
+            [[self.stop_id] * (longest - len(p)) + p for p in prompts], device=self.model.device
+        )
+        mask = torch.tensor(
+            [[0] * (longest - len(p)) + [1] * len(p) for p in prompts], device=self.model.device
+        )
+        output = self.model.generate(
+            input_ids=ids,
+            attention_mask=mask,
+            max_new_tokens=max_new_tokens,
+            do_sample=False,
+            num_beams=1,
+            repetition_penalty=1.0,
+            temperature=None,
+            top_p=None,
+            top_k=None,
+            eos_token_id=self.stop_id,
+            pad_token_id=self.stop_id,
+        )
+        return [list(row) for row in output[:, longest:].tolist()]
+
+    @torch.inference_mode()
+    def _score(self, rows: list[tuple[list[int], list[list[int]]]]) -> Iterator[list[float]]:
+        """Log-probabilities of answers. A row is what runs, and the answers whose last id its last position predicts.
+
+        Only the logits of the last positions are computed: of a whole row they would be rows × tokens × vocabulary.
+        """
+        longest = max(len(ids) for ids, _ in rows)
+        device = self.model.device
+        ids = torch.tensor([[self.stop_id] * (longest - len(r)) + r for r, _ in rows], device=device)
+        mask = torch.tensor([[0] * (longest - len(r)) + [1] * len(r) for r, _ in rows], device=device)
+        logits = self.model(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=(mask.cumsum(1) - 1).clamp(min=0),
+            logits_to_keep=max(len(answers[0]) for _, answers in rows),
+            use_cache=False,
+        ).logits
+        for i, (_, answers) in enumerate(rows):
+            span = logits[i, -len(answers[0]) :].float().log_softmax(-1)
+            if len(answers[0]) == 1:
+                yield [float(span[0, answer[0]]) for answer in answers]
+            else:
+                yield [float(span.gather(1, torch.tensor(answers[0], device=device)[:, None]).sum())]
+
+
+def _stop_id(encoder: Encoder) -> int:
+    """The token that ends an answer, as the renderer writes it."""
+    turn = (Message("user", "a", "en"), Message("assistant", "b", "en", trained=True))
+    stop = next(s for s in encoder.renderer.segments(turn) if s.token and s.trained)
+    return int(encoder.tokenizer.convert_tokens_to_ids(stop.text))
