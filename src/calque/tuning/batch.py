@@ -1,0 +1,115 @@
+"""The plan of a training run: which rows make which optimiser step, in which micro-batches.
+
+A pure function of lengths, settings and seed: to resume is to skip steps, and no sampler has a state of its own.
+Inside a step rows are sorted by length and cut by a token budget, so that hardly anything is padding, and the
+composition of a step never depends on the budget.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from calque.randomness import stream
+from calque.tuning.encode import EncodedSet
+
+Rows = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One optimiser step. `micro_batches` are this device's; `trained_tokens` are those of the whole step."""
+
+    index: int
+    epoch: int
+    micro_batches: tuple[Rows, ...]
+    examples: int
+    tokens: int
+    trained_tokens: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All steps of a run. Device `rank` of `world` gets every `world`-th row of a step in the order of length."""
+
+    lengths: npt.NDArray[np.int64]
+    trained_counts: npt.NDArray[np.int64]
+    epochs: int
+    examples_per_step: int
+    tokens_per_batch: int
+    seed: int
+    rank: int = 0
+    world: int = 1
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps in one pass; the last one may be smaller."""
+        return -(-len(self.lengths) // self.examples_per_step)
+
+    def __len__(self) -> int:
+        return self.epochs * self.steps_per_epoch
+
+    def steps(self, start: int = 0) -> Iterator[Step]:
+        """The steps from index `start` on."""
+        for epoch in range(start // self.steps_per_epoch, self.epochs):
+            order = stream(self.seed, "order", str(epoch)).permutation(len(self.lengths))
+            for i in range(self.steps_per_epoch):
+                index = epoch * self.steps_per_epoch + i
+                if index >= start:
+                    rows = order[i * self.examples_per_step : (i + 1) * self.examples_per_step]
+                    yield self._step(index, epoch, rows)
+
+    def _step(self, index: int, epoch: int, rows: npt.NDArray[np.int64]) -> Step:
+        by_length = sorted(rows.tolist(), key=lambda row: (-int(self.lengths[row]), row))
+        return Step(
+            index=index,
+            epoch=epoch,
+            micro_batches=tuple(self._cut(by_length[self.rank :: self.world])),
+            examples=len(by_length),
+            tokens=int(self.lengths[rows].sum()),
+            trained_tokens=int(self.trained_counts[rows].sum()),
+        )
+
+    def _cut(self, rows: Sequence[int]) -> Iterator[Rows]:
+        """Rows in falling length, cut so that rows × longest stays within the budget (at least one row each)."""
+        start = 0
+        while start < len(rows):
+            fit = max(1, self.tokens_per_batch // int(self.lengths[rows[start]]))
+            yield tuple(rows[start : start + fit])
+            start += fit
+
+
+@dataclass(frozen=True, slots=True)
+class Arrays:
+    """A micro-batch: ids [rows, longest], padded on the right; for each trained token the flat position that predicts it.
+
+    `positions` [n] index into rows × longest; `labels` [n] are the trained ids; `rows` [n] say whose they are.
+    """
+
+    ids: npt.NDArray[np.int64]
+    positions: npt.NDArray[np.int64]
+    labels: npt.NDArray[np.int64]
+    rows: npt.NDArray[np.int64]
+
+
+def collate(encoded: EncodedSet, rows: Rows, pad: int = 0) -> Arrays:
+    """Put rows side by side. Padding stands on the right, where under causal attention no token can see it."""
+    longest = max(int(encoded.offsets[r + 1] - encoded.offsets[r]) for r in rows)
+    ids = np.full((len(rows), longest), pad, dtype=np.int64)
+    positions, labels, owners = [], [], []
+    for i, row in enumerate(rows):
+        tokens, trained = encoded.row(row)
+        ids[i, : len(tokens)] = tokens
+        targets = np.flatnonzero(trained[1:]) + 1  # the first token of a row has nothing to predict it
+        positions.append(i * longest + targets - 1)
+        labels.append(tokens[targets])
+        owners.append(np.full(len(targets), i))
+    return Arrays(
+        ids,
+        np.concatenate(positions).astype(np.int64),
+        np.concatenate(labels).astype(np.int64),
+        np.concatenate(owners).astype(np.int64),
+    )

@@ -1,0 +1,119 @@
+"""The state of a tuning run on disk, so that a run stopped at any moment goes on to the same last bit.
+
+In it: tuned parameters, optimiser moments, random state, losses so far, and a fingerprint of what the run is made
+from. Where the sampler stands follows from the step (`batch.Plan`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from calque.errors import Problem, RunError
+from calque.tuning.adapt import load_tensors, save_tensors
+
+PREFIX = "checkpoint-"
+
+
+@dataclass(frozen=True)
+class Progressed:
+    """What a checkpoint says beside its tensors: optimiser steps done, and the log of them."""
+
+    steps: int
+    log: list[dict[str, Any]]
+
+
+def save_checkpoint(
+    folder: Path,
+    progressed: Progressed,
+    fingerprint: Mapping[str, str],
+    parameters: Mapping[str, torch.nn.Parameter],
+    optimizer: torch.optim.Optimizer,
+) -> Path:
+    """Write a checkpoint whole or not at all, then delete older ones."""
+    target = folder / f"{PREFIX}{progressed.steps:08d}"
+    temporary = folder / f".{target.name}.writing"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    tensors = {f"parameter/{name}": p for name, p in parameters.items()}
+    for name, parameter in parameters.items():
+        for key, value in optimizer.state[parameter].items():
+            tensors[f"optimizer/{key}/{name}"] = value
+    save_tensors({**tensors, **_random_state()}, temporary / "state.safetensors")
+    state = {"steps": progressed.steps, "log": progressed.log, "fingerprint": dict(fingerprint)}
+    (temporary / "state.json").write_text(json.dumps(state), encoding="utf-8")
+    for path in temporary.iterdir():
+        _flush(path)
+    shutil.rmtree(target, ignore_errors=True)
+    temporary.rename(target)
+    _flush(folder)
+    for old in folder.glob(f"{PREFIX}*"):
+        if old != target:
+            shutil.rmtree(old)
+    return target
+
+
+def load_checkpoint(
+    folder: Path,
+    fingerprint: Mapping[str, str],
+    parameters: Mapping[str, torch.nn.Parameter],
+    optimizer: torch.optim.Optimizer,
+) -> Progressed | None:
+    """Put the newest checkpoint of `folder` into model and optimiser; None where there is none.
+
+    Raises `RunError` if it was made from something else, and says which part differs.
+    """
+    found = sorted(folder.glob(f"{PREFIX}*"))
+    if not found:
+        return None
+    state = json.loads((found[-1] / "state.json").read_text(encoding="utf-8"))
+    theirs = state["fingerprint"]
+    differing = sorted(k for k in theirs.keys() | fingerprint.keys() if theirs.get(k) != fingerprint.get(k))
+    if differing:
+        remedy = "delete the checkpoint to start afresh, or put back what it was made from"
+        message = f"the checkpoint was made from other {', '.join(differing)}"
+        raise RunError(Problem(message, str(found[-1]), remedy=remedy))
+    tensors = load_tensors(found[-1] / "state.safetensors")
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            parameter.copy_(tensors[f"parameter/{name}"])
+            optimizer.state[parameter] = {
+                key.split("/", 2)[1]: _placed(key.split("/", 2)[1], value, parameter)
+                for key, value in tensors.items()
+                if key.startswith("optimizer/") and key.split("/", 2)[2] == name
+            }
+    _restore_random_state(tensors)
+    return Progressed(state["steps"], state["log"])
+
+
+def _placed(key: str, value: torch.Tensor, parameter: torch.nn.Parameter) -> torch.Tensor:
+    on_cpu = key == "step" and parameter.device.type == "cpu"
+    return value if on_cpu else value.to(parameter.device)
+
+
+def _random_state() -> dict[str, torch.Tensor]:
+    state = {"random/cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        state["random/cuda"] = torch.cuda.get_rng_state()
+    return state
+
+
+def _restore_random_state(tensors: Mapping[str, torch.Tensor]) -> None:
+    torch.set_rng_state(tensors["random/cpu"])
+    if torch.cuda.is_available() and "random/cuda" in tensors:
+        torch.cuda.set_rng_state(tensors["random/cuda"])
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,196 @@
+"""Demonstrations to arrays on disk: token ids, loss mask, offsets. Tokenised once, memory-mapped by every epoch.
+
+Rows over the limit are an error, dropped or truncated; either way they are counted by language and kind. A row that
+trains nothing is an error: a run without learning must not look like one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from calque.errors import DataError, Problem
+from calque.prompts.encoding import Encoded, Encoder
+from calque.records import Demonstration, Rejected
+
+CHUNK = 2000  # rows tokenised at a time
+
+Overlong = Literal["error", "drop", "truncate"]
+
+
+@dataclass(frozen=True)
+class EncodedSet:
+    """Token ids of all rows end to end. Row i is `tokens[offsets[i]:offsets[i+1]]`; `trained` is parallel to it."""
+
+    tokens: npt.NDArray[np.int32]
+    trained: npt.NDArray[np.bool_]
+    offsets: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Tokens of each row."""
+        return np.diff(self.offsets)
+
+    @property
+    def trained_counts(self) -> npt.NDArray[np.int64]:
+        """Trained tokens of each row."""
+        total = np.concatenate([[0], np.cumsum(self.trained, dtype=np.int64)])
+        return np.asarray(total[self.offsets[1:]] - total[self.offsets[:-1]])
+
+    def row(self, i: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.bool_]]:
+        """Ids and mask of one row."""
+        span = slice(self.offsets[i], self.offsets[i + 1])
+        return self.tokens[span], self.trained[span]
+
+
+@dataclass
+class LengthCount:
+    """What one language and kind costs in tokens; `words` are runs between spaces."""
+
+    language: str
+    kind: str
+    rows: int = 0
+    tokens: int = 0
+    trained_tokens: int = 0
+    characters: int = 0
+    words: int = 0
+    longest: int = 0
+    truncated: int = 0
+    dropped: int = 0
+
+    def to_row(self) -> dict[str, Any]:
+        """The row of `lengths.json`: the counts with fertility, which is taken over the text's own tokens."""
+        row = asdict(self)
+        row["tokens_per_word"] = round(self.tokens / self.words, 4) if self.words else 0.0
+        row["tokens_per_character"] = round(self.tokens / self.characters, 4) if self.characters else 0.0
+        return row
+
+
+@dataclass
+class Encoding:
+    """Collects rows; `finish` writes them."""
+
+    max_tokens: int
+    overlong: Overlong
+    tokens: list[npt.NDArray[np.int32]] = field(default_factory=list)
+    trained: list[npt.NDArray[np.bool_]] = field(default_factory=list)
+    lengths: list[int] = field(default_factory=list)
+    counts: dict[tuple[str, str], LengthCount] = field(default_factory=dict)
+    rejected: list[Rejected] = field(default_factory=list)
+    too_long: list[tuple[Demonstration, int]] = field(default_factory=list)
+
+    def add(self, demonstration: Demonstration, row: Encoded) -> None:
+        """Take one row in, or put it aside with its reason."""
+        key = (demonstration.languages[2], demonstration.kind)
+        if row.trained:
+            row.trained[0] = False  # nothing stands before it to predict it from
+        count = self.counts.setdefault(key, LengthCount(*key))
+        if not any(row.trained):
+            self._reject(demonstration, "no_trained_token", "no token of this row would be trained on")
+            count.dropped += 1
+            return
+        length = len(row.ids)
+        count.longest = max(count.longest, length)
+        if length > self.max_tokens:
+            if self.overlong == "error":
+                self.too_long.append((demonstration, length))
+                return
+            if self.overlong == "drop" or not any(row.trained[: self.max_tokens]):
+                self._reject(demonstration, "too_long", f"{length} tokens, the limit is {self.max_tokens}")
+                count.dropped += 1
+                return
+            count.truncated += 1
+            row = Encoded(row.ids[: self.max_tokens], row.trained[: self.max_tokens])
+        text = [part for m in demonstration.messages for part in (m.text, m.input) if part]
+        count.rows += 1
+        count.tokens += len(row.ids)
+        count.trained_tokens += sum(row.trained)
+        count.characters += sum(map(len, text))
+        count.words += sum(len(part.split()) for part in text)
+        self.tokens.append(np.asarray(row.ids, dtype=np.int32))
+        self.trained.append(np.asarray(row.trained, dtype=np.bool_))
+        self.lengths.append(len(row.ids))
+
+    def _reject(self, demonstration: Demonstration, reason: str, detail: str) -> None:
+        source = demonstration.provenance
+        raw = demonstration.messages[0].text if demonstration.messages else ""
+        self.rejected.append(Rejected(source.dataset, source.row, reason, detail, raw))
+
+    def arrays(self) -> EncodedSet:
+        """The arrays. Raises `DataError` for rows over the limit under `error`, and if no row is left."""
+        if self.too_long:
+            raise DataError(*self._too_long_problems())
+        if not self.tokens:
+            raise DataError(Problem("no row is left to train on", remedy="see dropped.jsonl for the reasons"))
+        offsets = np.concatenate([[0], np.cumsum(self.lengths, dtype=np.int64)])
+        return EncodedSet(np.concatenate(self.tokens), np.concatenate(self.trained), offsets)
+
+    def _too_long_problems(self) -> Iterator[Problem]:
+        longest = max(length for _, length in self.too_long)
+        by_language: dict[str, int] = {}
+        for demonstration, _ in self.too_long:
+            by_language[demonstration.languages[2]] = by_language.get(demonstration.languages[2], 0) + 1
+        total = len(self.too_long) + len(self.lengths)
+        table = ", ".join(f"{code}: {n}" for code, n in sorted(by_language.items()))
+        first, length = self.too_long[0]
+        yield Problem(
+            f"{len(self.too_long)} of {total} rows are longer than {self.max_tokens} tokens ({table}); "
+            f"the longest has {longest}, the first is row {first.provenance.row} with {length}",
+            first.provenance.dataset,
+            remedy=f"set tuning.max_tokens={longest}, or tuning.overlong=drop, or tuning.overlong=truncate",
+        )
+
+
+def encode_demonstrations(
+    demonstrations: Iterable[Demonstration], encoder: Encoder, *, max_tokens: int, overlong: Overlong
+) -> Encoding:
+    """Tokenise rows in chunks, at the tokenizer's own batch speed."""
+    encoding = Encoding(max_tokens, overlong)
+    rows = iter(demonstrations)
+    while chunk := list(islice(rows, CHUNK)):
+        for demonstration, row in zip(chunk, encoder.encode([d.messages for d in chunk]), strict=True):
+            encoding.add(demonstration, row)
+    return encoding
+
+
+def write_encoded(encoded: EncodedSet, folder: Path) -> None:
+    """Write the three arrays into `folder`."""
+    np.save(folder / "tokens.npy", encoded.tokens)
+    np.save(folder / "trained.npy", encoded.trained)
+    np.save(folder / "offsets.npy", encoded.offsets)
+
+
+def read_encoded(folder: Path) -> EncodedSet:
+    """Map the arrays of `folder` into memory."""
+
+    def load(name: str) -> Any:
+        return np.load(folder / name, mmap_mode="r", allow_pickle=False)
+
+    return EncodedSet(load("tokens.npy"), load("trained.npy"), load("offsets.npy"))
+
+
+def sample_segments(encoder: Encoder, demonstration: Demonstration) -> str:
+    """One row as the model sees it, as JSON: [[text, trained], ...]."""
+    segments = [[s.text, s.trained] for s in encoder.renderer.segments(demonstration.messages)]
+    return json.dumps({"segments": segments}, ensure_ascii=False, indent=1)
+
+
+def check_stop_tokens(encoded: EncodedSet, stop_ids: Sequence[int], truncated: int) -> None:
+    """Law 3: the last trained token of every row that was not truncated is a stop token."""
+    stops = set(stop_ids)
+    missing = 0
+    for i in range(len(encoded)):
+        ids, trained = encoded.row(i)
+        missing += int(ids[np.flatnonzero(trained)[-1]]) not in stops
+    if missing > truncated:
+        raise DataError(Problem(f"{missing - truncated} rows do not end their answer with the stop token"))

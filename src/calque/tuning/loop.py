@@ -1,0 +1,192 @@
+"""The tuning loop, from top to bottom: load, adapt, step, save.
+
+One optimiser step draws `examples_per_step` rows, runs them in micro-batches by a token budget, and divides the
+gradient by the trained tokens of the whole step, over all devices. So neither the budget nor the number of devices
+changes what is learnt.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+
+from calque.engines.device import resolve_dtype
+from calque.engines.loading import ModelFiles, load_model, load_tokenizer
+from calque.errors import CalqueError, Problem
+from calque.randomness import stream
+from calque.tuning import attention
+from calque.tuning.adapt import adapt, parameter_counts, save_tuned, tuned_parameters
+from calque.tuning.batch import Plan, Rows, Step, collate
+from calque.tuning.checkpoint import Progressed, load_checkpoint, save_checkpoint
+from calque.tuning.encode import EncodedSet
+from calque.tuning.forward import ResponseLoss
+from calque.tuning.settings import TuningSettings
+
+
+class TuningError(CalqueError):
+    """Tuning cannot go on, for a reason that the recipe can mend."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepLog:
+    """One optimiser step; `loss` is the mean over its trained tokens (nats), before the step was taken."""
+
+    step: int
+    loss: float
+    learning_rate: float
+    gradient_norm: float
+    tokens: int
+    trained_tokens: int
+    examples: int
+
+
+OnStep = Callable[[StepLog, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """What came out: the log, and the number of parameters in all and tuned."""
+
+    log: list[dict[str, Any]]
+    parameters: int
+    trainable: int
+    dtype: str
+
+
+def tune(
+    base: ModelFiles,
+    encoded: EncodedSet,
+    settings: TuningSettings,
+    *,
+    seed: int,
+    folder: Path,
+    fingerprint: Mapping[str, str],
+    on_step: OnStep | None = None,
+) -> Tuned:
+    """Tune `base` on `encoded`; checkpoints and then `adapter/` or `model/` are written into `folder`.
+
+    Goes on from a checkpoint in `folder` if one is there.
+    """
+    accelerator = Accelerator()
+    dtype = resolve_dtype(settings.precision, accelerator.device)
+    torch.manual_seed(int(stream(seed, "torch").integers(2**31)))
+    weights = torch.float32 if settings.method == "full" else dtype
+    model = adapt(load_model(base, dtype=weights, device=accelerator.device), settings)
+    attention.install(_inner(model), accelerator.device)
+    parameters = tuned_parameters(model)
+    fused = accelerator.device.type in ("cpu", "cuda")
+    optimizer = torch.optim.AdamW(
+        parameters.values(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=fused
+    )
+    plan = Plan(
+        lengths=encoded.lengths,
+        trained_counts=encoded.trained_counts,
+        epochs=settings.epochs,
+        examples_per_step=settings.examples_per_step,
+        tokens_per_batch=_token_budget(settings, accelerator.device),
+        seed=seed,
+        rank=accelerator.process_index,
+        world=accelerator.num_processes,
+    )
+    progressed = load_checkpoint(folder, fingerprint, parameters, optimizer) or Progressed(0, [])
+    log = list(progressed.log)
+    loss_of = ResponseLoss(model)
+    model.train()
+    for step in plan.steps(progressed.steps):
+        learning_rate = rate_at(step.index, len(plan), settings)
+        loss = _backward(step, encoded, loss_of, accelerator, dtype)
+        _sum_gradients(parameters, accelerator)
+        norm = torch.nn.utils.clip_grad_norm_(parameters.values(), settings.max_gradient_norm)
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        entry = StepLog(
+            step=step.index + 1,
+            loss=round(loss, 6),
+            learning_rate=float(f"{learning_rate:.6g}"),
+            gradient_norm=round(float(norm), 6),
+            tokens=step.tokens,
+            trained_tokens=step.trained_tokens,
+            examples=step.examples,
+        )
+        _check_finite(entry)
+        log.append(asdict(entry))
+        if on_step is not None:
+            on_step(entry, len(plan))
+        done = step.index + 1
+        if done % settings.checkpoint_steps == 0 and done < len(plan) and accelerator.is_main_process:
+            save_checkpoint(folder, Progressed(done, log), fingerprint, parameters, optimizer)
+    if accelerator.is_main_process:
+        save_tuned(model, load_tokenizer(base), folder, settings, base.name)
+    accelerator.wait_for_everyone()
+    return Tuned(log, *parameter_counts(model), dtype=str(dtype).removeprefix("torch."))
+
+
+def _backward(
+    step: Step, encoded: EncodedSet, loss_of: ResponseLoss, accelerator: Accelerator, dtype: torch.dtype
+) -> float:
+    """Add up the step's gradient, micro-batch by micro-batch; return the step's mean loss."""
+    device = accelerator.device
+    total = torch.zeros((), device=device, dtype=torch.float64)
+    for rows in step.micro_batches:
+        ids, positions, labels = _tensors(encoded, rows, device)
+        with torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
+            losses = loss_of(ids, positions, labels)
+        (losses.sum() / step.trained_tokens).backward()
+        total += losses.detach().double().sum()
+    return float(accelerator.reduce(total, "sum")) / step.trained_tokens
+
+
+def _tensors(
+    encoded: EncodedSet, rows: Rows, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    arrays = collate(encoded, rows)
+    return (
+        torch.from_numpy(arrays.ids).to(device),
+        torch.from_numpy(arrays.positions).to(device),
+        torch.from_numpy(arrays.labels).to(device),
+    )
+
+
+def _sum_gradients(parameters: Mapping[str, torch.nn.Parameter], accelerator: Accelerator) -> None:
+    """Over several devices, add the gradients up: each is already divided by the tokens of the whole step."""
+    if accelerator.num_processes > 1:
+        for parameter in parameters.values():
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            torch.distributed.all_reduce(parameter.grad)
+
+
+def rate_at(step: int, steps: int, settings: TuningSettings) -> float:
+    """Learning rate of step `step` (from 0) of `steps`: linear warm-up, then the schedule down to zero."""
+    warmup = math.ceil(settings.warmup_share * steps)
+    if step < warmup:
+        return settings.learning_rate * (step + 1) / warmup
+    if settings.schedule == "constant":
+        return settings.learning_rate
+    done = (step - warmup) / max(1, steps - warmup)
+    share = 1 - done if settings.schedule == "linear" else (1 + math.cos(math.pi * done)) / 2
+    return settings.learning_rate * share
+
+
+def _check_finite(entry: StepLog) -> None:
+    if not math.isfinite(entry.loss) or not math.isfinite(entry.gradient_norm):
+        remedy = "lower tuning.learning_rate, or set tuning.precision=fp32"
+        raise TuningError(Problem(f"the loss is no longer finite at step {entry.step}", remedy=remedy))
+
+
+def _token_budget(settings: TuningSettings, device: torch.device) -> int:
+    if settings.tokens_per_batch != "auto":
+        return settings.tokens_per_batch
+    return 2048 if device.type == "cpu" else 16384  # small batches stay in a CPU's cache
+
+
+def _inner(model: Any) -> Any:
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
