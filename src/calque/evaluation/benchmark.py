@@ -1,0 +1,57 @@
+"""What a benchmark is: a reader of its files, and graders of the answers. One module per benchmark fills one in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from calque.evaluation.items import Item, Reply
+from calque.evaluation.wording import Form, Wording
+from calque.records import Rejected
+
+
+def _is_answerable(item: Item) -> bool:
+    return item.answerable
+
+
+@dataclass(frozen=True, slots=True)
+class Grader:
+    """Measures that share one way of reading an answer; `norm` names it in the signature.
+
+    `reads_text` is false where only the log-likelihoods of the choices count.
+    """
+
+    norm: str
+    metrics: tuple[str, ...]
+    grade: Callable[[Item, Reply], Mapping[str, float]]
+    answerable: Callable[[Item], bool] = _is_answerable
+    reads_text: bool = True
+
+    def answered(self, reply: Reply) -> bool:
+        """Whether there is anything to grade; what is not answered counts as wrong, never as left out."""
+        return bool(reply.text.strip()) if self.reads_text else bool(reply.log_likelihoods)
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """One benchmark. Adding one takes one module and one row in `benchmarks.BENCHMARKS`.
+
+    `read(files, language, wording)` yields items and rows put aside; `answer_language(files, language)` is the
+    language of the golds where it is not that of the questions; `verdict` is the metric by which an answer is
+    called correct; `chooses` asks for the log-likelihoods of the letters too; `per_group` makes a score row per
+    group, and the mean over groups in place of the mean over items. `max_new_tokens` is the default for answers.
+    A folder given in place of files stands for its files with that `ending`, or for those in one of `folders`.
+    """
+
+    name: str
+    form: Form
+    read: Callable[[Sequence[Path], str, Wording], Iterator[Item | Rejected]]
+    graders: Callable[[str], tuple[Grader, ...]]
+    verdict: str
+    max_new_tokens: int
+    ending: str
+    folders: tuple[str, ...] = ()
+    chooses: bool = False
+    per_group: bool = False
+    answer_language: Callable[[Sequence[Path], str], str] = lambda _files, language: language

@@ -1,0 +1,25 @@
+"""The table of benchmarks."""
+
+from __future__ import annotations
+
+import difflib
+
+from calque.errors import DataError, Problem
+from calque.evaluation.bbh import BBH
+from calque.evaluation.benchmark import Benchmark
+from calque.evaluation.mlqa import MLQA
+from calque.evaluation.mmlu import MMLU
+from calque.evaluation.xquad import XQUAD
+
+BENCHMARKS: dict[str, Benchmark] = {benchmark.name: benchmark for benchmark in (XQUAD, MLQA, MMLU, BBH)}
+
+
+def benchmark_of(name: str) -> Benchmark:
+    """The benchmark of that name; a `DataError` that says which there are."""
+    if name not in BENCHMARKS:
+        near = difflib.get_close_matches(name, BENCHMARKS, n=1)
+        meant = f"did you mean {near[0]!r}? " if near else ""
+        raise DataError(
+            Problem(f"unknown benchmark {name!r}", remedy=f"{meant}there are: {', '.join(BENCHMARKS)}")
+        )
+    return BENCHMARKS[name]

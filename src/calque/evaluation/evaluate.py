@@ -1,0 +1,229 @@
+"""Ask a model the items of a benchmark and write down what it answered and how right that was."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from calque.corpora.writing import write_json, write_jsonl
+from calque.engines import Engine, Progress
+from calque.errors import DataError, Problem, UsageError
+from calque.evaluation.benchmark import Benchmark, Grader
+from calque.evaluation.benchmarks import benchmark_of
+from calque.evaluation.items import Item, ItemSet, Reply
+from calque.evaluation.scores import VERSION, Score
+from calque.evaluation.source import digest, gather
+from calque.evaluation.statistics import RESAMPLES, mean_interval, stratified_interval, stream
+from calque.evaluation.wording import LETTERS, Wording, wording
+from calque.languages import language as language_of
+from calque.records import Conversation, Rejected
+
+
+def evaluate(
+    benchmark: str,
+    files: Sequence[str | Path],
+    language: str,
+    engine: Engine,
+    *,
+    model: str,
+    out: str | Path,
+    seed: int,
+    prompt_language: str = "item",
+    limit: int | None = None,
+    max_new_tokens: int | None = None,
+    progress: Progress | None = None,
+) -> list[Score]:
+    """Evaluate zero-shot in a language; write scores, answers, dropped rows, notes and counts into folder `out`.
+
+    `files` are files, patterns or folders. `language` is that of the questions. `prompt_language` is `item` (the
+    same) or the code of a language that has prompts. `limit` draws so many items by the seed. The files' bytes
+    depend on nothing but the arguments and the answers. `progress` hears of every item once, and once more where
+    its choices are compared too.
+    """
+    made = benchmark_of(benchmark)
+    asked = items_of(benchmark, files, language, seed=seed, prompt_language=prompt_language, limit=limit)
+    if not asked.items:
+        reasons = ", ".join(f"{n} × {reason}" for reason, n in asked.reasons().items())
+        raise DataError(
+            Problem(f"{benchmark}: no item is left to ask", remedy=f"put aside: {reasons or 'nothing'}")
+        )
+    tokens = made.max_new_tokens if max_new_tokens is None else max_new_tokens
+    replies = _ask(made, asked.items, engine, tokens, progress)
+    graders = made.graders(asked.items[0].language)
+    grades = [_grade(graders, item, reply) for item, reply in zip(asked.items, replies, strict=True)]
+    settings = _Settings(made, language_of(language).code, prompt_language, tokens, seed, model)
+    scores = list(_scores(settings, asked, graders, replies, grades))
+    folder = Path(out)
+    write_jsonl(folder / "answers.jsonl", _answers(made, asked.items, replies, grades))
+    write_jsonl(folder / "dropped.jsonl", (row.to_row() for row in asked.dropped))
+    write_jsonl(folder / "notes.jsonl", (row.to_row() for row in asked.notes))
+    write_json(folder / "counts.json", asked.counts())
+    write_jsonl(folder / "scores.jsonl", (score.to_row() for score in scores))
+    return scores
+
+
+def items_of(
+    benchmark: str,
+    files: Sequence[str | Path],
+    language: str,
+    *,
+    seed: int = 0,
+    prompt_language: str = "item",
+    limit: int | None = None,
+) -> ItemSet:
+    """What would be asked, without a model: the items, and the rows put aside with their reasons."""
+    if limit is not None and limit < 1:
+        raise UsageError(Problem(f"limit is {limit}: at least one item must be asked"))
+    made, code = benchmark_of(benchmark), language_of(language).code
+    found = gather(files, made.ending, made.folders)
+    answer_language = made.answer_language(found, code)
+    items: list[Item] = []
+    dropped: list[Rejected] = []
+    for row in made.read(found, answer_language, _wording(made, code, prompt_language)):
+        if isinstance(row, Item):
+            items.append(row)
+        else:
+            dropped.append(row)
+    drawn = _draw(len(items), limit, seed)
+    dropped += [_put_aside(item, "not_drawn") for i, item in enumerate(items) if i not in drawn]
+    kept = tuple(item for i, item in enumerate(items) if i in drawn)
+    notes = tuple(_put_aside(item, "gold_not_in_context") for item in kept if not item.answerable)
+    return ItemSet(kept, tuple(dropped), notes, len(items), digest(found))
+
+
+def prompts_of(
+    benchmark: str,
+    files: Sequence[str | Path],
+    language: str,
+    *,
+    seed: int = 0,
+    prompt_language: str = "item",
+    limit: int | None = None,
+) -> list[Conversation]:
+    """The conversations that would be put to a model, to count their tokens."""
+    found = items_of(benchmark, files, language, seed=seed, prompt_language=prompt_language, limit=limit)
+    return [item.conversation for item in found.items]
+
+
+def _wording(made: Benchmark, code: str, prompt_language: str) -> Wording:
+    return wording(made.form, code if prompt_language == "item" else prompt_language)
+
+
+def _draw(total: int, limit: int | None, seed: int) -> frozenset[int]:
+    """Which items are asked: without replacement, the same for every language, a smaller draw part of a larger."""
+    if limit is None or limit >= total:
+        return frozenset(range(total))
+    return frozenset(stream(seed, "limit").permutation(total)[:limit].tolist())
+
+
+def _put_aside(item: Item, reason: str) -> Rejected:
+    return Rejected(item.provenance.dataset, item.provenance.row, reason, item.id)
+
+
+def _ask(
+    made: Benchmark, items: Sequence[Item], engine: Engine, tokens: int, progress: Progress | None
+) -> list[Reply]:
+    conversations = [item.conversation for item in items]
+    completions = engine.complete(conversations, max_new_tokens=tokens, progress=progress)
+    chosen: list[tuple[float, ...]] = [()] * len(items)
+    if made.chooses:
+        letters = [tuple(LETTERS[: len(item.choices)]) for item in items]
+        chosen = engine.choose(conversations, letters, progress=progress)
+    return [
+        Reply(completion.text, completion.finished, tuple(scores))
+        for completion, scores in zip(completions, chosen, strict=True)
+    ]
+
+
+def _grade(graders: Sequence[Grader], item: Item, reply: Reply) -> dict[str, float]:
+    return {metric: value for grader in graders for metric, value in grader.grade(item, reply).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    benchmark: Benchmark
+    language: str
+    prompt_language: str
+    tokens: int
+    seed: int
+    model: str
+
+    def signature(self, name: str, asked: ItemSet, grader: Grader) -> str:
+        """How a score was made, as `name|key:value|…`."""
+        answers = asked.items[0].language
+        parts = [name, f"lang:{self.language}"]
+        if answers != self.language:
+            parts.append(f"context:{answers}")
+        parts.append(f"prompt:{self.prompt_language}")
+        parts.append(f"wording:{_wording(self.benchmark, self.language, self.prompt_language).digest}")
+        parts += [f"norm:{grader.norm}", "shots:0"]
+        if grader.reads_text:
+            parts.append(f"tokens:{self.tokens}")
+        parts += [f"n:{len(asked.items)}/{asked.total}", f"data:{asked.data}"]
+        return "|".join([*parts, f"seed:{self.seed}", f"bootstrap:{RESAMPLES}", VERSION])
+
+
+def _scores(
+    settings: _Settings,
+    asked: ItemSet,
+    graders: Sequence[Grader],
+    replies: Sequence[Reply],
+    grades: Sequence[Mapping[str, float]],
+) -> Iterator[Score]:
+    """A row per metric; by group first where the benchmark is scored by group."""
+    name = settings.benchmark.name
+    everything = range(len(asked.items))
+    groups: dict[str, list[int]] = {}
+    for i in everything:
+        groups.setdefault(asked.items[i].group if settings.benchmark.per_group else "", []).append(i)
+    for grader in graders:
+        answerable = [grader.answerable(item) for item in asked.items]
+        answered = [grader.answered(reply) for reply in replies]
+        for metric in grader.metrics:
+            rows = [(f"{name}/{group}", [group]) for group in groups] if settings.benchmark.per_group else []
+            for label, of in [*rows, (name, list(groups))]:
+                strata = [[grades[i][metric] for i in groups[group]] for group in of]
+                members = [i for group in of for i in groups[group]]
+                interval = (
+                    mean_interval(strata[0], settings.seed)
+                    if len(of) == 1
+                    else stratified_interval(strata, settings.seed)
+                )
+                yield Score(
+                    benchmark=label,
+                    language=settings.language,
+                    metric=metric,
+                    value=interval.value,
+                    low=interval.low,
+                    high=interval.high,
+                    n=len(members),
+                    answered=sum(answered[i] for i in members),
+                    ceiling=sum(answerable[i] for i in members) / len(members),
+                    model=settings.model,
+                    signature=settings.signature(label, asked, grader),
+                )
+
+
+def _answers(
+    made: Benchmark, items: Sequence[Item], replies: Sequence[Reply], grades: Sequence[Mapping[str, float]]
+) -> Iterator[dict[str, Any]]:
+    for item, reply, grade in zip(items, replies, grades, strict=True):
+        row: dict[str, Any] = {
+            "id": item.id,
+            "group": item.group,
+            "question": item.question,
+            "golds": list(item.golds),
+            "answer": reply.text,
+            "correct": grade[made.verdict] == 1.0,
+            "finished": reply.finished,
+            "metrics": dict(grade),
+        }
+        if item.choices:
+            row["choices"] = list(item.choices)
+        if reply.log_likelihoods:
+            # A choice that the model holds impossible has log-likelihood −∞, which JSON cannot say.
+            row["log_likelihoods"] = [x if math.isfinite(x) else None for x in reply.log_likelihoods]
+        yield row

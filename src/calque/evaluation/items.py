@@ -1,0 +1,64 @@
+"""What is asked and what came back: items, replies, and the set of items that a benchmark's files hold."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from calque.records import Conversation, Provenance, Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One question. `language` is that of the golds, by whose rules answers are compared.
+
+    `choices` are the texts of the options, lettered from A; `context` is the text that must hold the answer;
+    `answerable` is false where no gold stands in it.
+    """
+
+    id: str
+    language: str
+    group: str
+    question: str
+    conversation: Conversation
+    golds: tuple[str, ...]
+    provenance: Provenance
+    choices: tuple[str, ...] = ()
+    context: str = ""
+    answerable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a model answered; `log_likelihoods` of the choices' letters where they were asked for."""
+
+    text: str
+    finished: bool
+    log_likelihoods: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ItemSet:
+    """The items to be asked, the rows that were put aside, and notes on items that are asked all the same.
+
+    `total` is the number of sound items before the limit; `data` is 8 hex digits of the files' sha256.
+    """
+
+    items: tuple[Item, ...]
+    dropped: tuple[Rejected, ...]
+    notes: tuple[Rejected, ...]
+    total: int
+    data: str
+
+    def counts(self) -> dict[str, object]:
+        """`{rows, kept, dropped: {reason: n}, notes: {reason: n}}`; rows = kept + dropped."""
+        return {
+            "rows": len(self.items) + len(self.dropped),
+            "kept": len(self.items),
+            "dropped": self.reasons(),
+            "notes": dict(sorted(Counter(row.reason for row in self.notes).items())),
+        }
+
+    def reasons(self) -> dict[str, int]:
+        """How many rows were put aside for each reason."""
+        return dict(sorted(Counter(row.reason for row in self.dropped).items()))

@@ -1,0 +1,78 @@
+"""The prompts of the benchmarks, as data per language (`prompts/benchmarks/*.yaml`), in Alpaca's form."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from importlib.resources.abc import Traversable
+from typing import Literal
+
+import yaml
+
+from calque.errors import DataError, Problem
+from calque.languages import language as language_of
+from calque.records import Conversation, Message
+
+Form = Literal["qa", "mmlu", "bbh"]
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How a benchmark asks in one language: the instruction, and the material with {placeholders}."""
+
+    language: str
+    instruction: str
+    input: str
+
+    @property
+    def digest(self) -> str:
+        """8 hex digits that tell one wording from another."""
+        return hashlib.sha256(f"{self.language}\n{self.instruction}\n{self.input}".encode()).hexdigest()[:8]
+
+    def conversation(
+        self, question: str, *, context: str = "", choices: tuple[str, ...] = ()
+    ) -> Conversation:
+        """The one user message by which an item is asked, zero-shot."""
+        values = {"question": question, "context": context, "options": options(choices)}
+        material = re.sub(r"\{(question|context|options)\}", lambda match: values[match[1]], self.input)
+        return (Message("user", self.instruction, self.language, input=material),)
+
+
+def options(choices: tuple[str, ...]) -> str:
+    """Choices as lines `A. …`."""
+    return "\n".join(f"{letter}. {choice}" for letter, choice in zip(LETTERS, choices, strict=False))
+
+
+@cache
+def wording(form: Form, language: str) -> Wording:
+    """The packaged wording of a form in a language; a `DataError` that names the file to add where there is none."""
+    code = language_of(language).code
+    text = (
+        _folder().joinpath(f"{code}.yaml").read_text(encoding="utf-8") if code in wording_languages() else ""
+    )
+    if not text:
+        raise DataError(
+            Problem(
+                f"there are no benchmark prompts in {language_of(code).name} ({code})",
+                remedy=f"add src/calque/prompts/benchmarks/{code}.yaml (en.yaml shows the form), or set the prompt "
+                f"language to en; there are: {', '.join(wording_languages())}",
+            )
+        )
+    block = yaml.safe_load(text)[form]
+    return Wording(code, block["instruction"], block["input"])
+
+
+@cache
+def wording_languages() -> tuple[str, ...]:
+    """The languages that have prompts."""
+    return tuple(
+        sorted(f.name.removesuffix(".yaml") for f in _folder().iterdir() if f.name.endswith(".yaml"))
+    )
+
+
+def _folder() -> Traversable:
+    return resources.files("calque.prompts").joinpath("benchmarks")
