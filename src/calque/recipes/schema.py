@@ -1,0 +1,160 @@
+"""The form of a recipe: every setting with its meaning, unit and default. Importable without torch.
+
+`languages` are the target languages; wherever a recipe says `x`, it means each of them in turn. In file names,
+`{language}` stands for the code.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from calque.languages import UnknownLanguageError, language
+from calque.tuning.settings import TuningSettings
+
+Files = str | list[str]
+Amount = Annotated[int, Field(ge=0)] | Annotated[float, Field(gt=0, le=1)] | Literal["all"]
+
+
+class _Form(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelSettings(_Form):
+    """The base model."""
+
+    path: str = Field(description="folder of a model in hub form, or a hub id")
+    revision: str | None = Field(None, description="revision of a hub id")
+    template: str = Field(
+        "alpaca", description="alpaca, plain, chat (the model's own), or a YAML file of one's own"
+    )
+    template_language: Literal["english", "prompt"] = Field(
+        "english", description="wording of the template: English, or the language of the request"
+    )
+    trust_remote_code: bool = Field(False, description="let the model's own Python code run")
+
+
+class PairFiles(_Form):
+    """Parallel sentences in two files, line i of one with line i of the other."""
+
+    english: str = Field(description="file of English sentences")
+    target: str = Field(description="file of the same sentences in x")
+
+
+class PairTable(_Form):
+    """Parallel sentences in the columns of a TSV file."""
+
+    file: str = Field(description="TSV file without a header")
+    english_column: int = Field(0, ge=0, description="column of the English sentence, from 0")
+    target_column: int = Field(1, ge=0, description="column of the sentence in x, from 0")
+
+
+PairSource = str | PairFiles | PairTable
+PerLanguage = Files | dict[str, Files]
+
+
+class Sources(_Form):
+    """The files to learn from."""
+
+    instructions: dict[str, Files] = Field(
+        default_factory=dict,
+        description="Alpaca JSON or JSONL per language; `*` and lists of files are allowed",
+    )
+    translations: dict[str, PairSource] = Field(
+        default_factory=dict,
+        description="parallel text with English per language: TSV, TMX, JSONL, or two files",
+    )
+    licence: str = Field("", description="licence of the files, kept with every row made from them")
+
+
+class InstructionPart(_Form):
+    """Instruction-following demonstrations: a request and its response in one language."""
+
+    view: Literal["instruction"]
+    language: str = Field("x", description="x, or a code such as en")
+
+
+class TranslationPart(_Form):
+    """Translation-following demonstrations: a request to translate, a sentence, its translation."""
+
+    view: Literal["translation"]
+    language: str = Field("x", description="x, or a code")
+    count: Annotated[int, Field(ge=1)] | Literal["all"] = Field(
+        20000, description="demonstrations, both directions"
+    )
+    share_into_target: float = Field(
+        0.5, ge=0, le=1, description="share from English into x; the rest the other way"
+    )
+    prompt_language: Literal["source", "english", "target"] = Field(
+        "source", description="language of the request: that of the sentence, English, or x"
+    )
+
+
+Part = Annotated[InstructionPart | TranslationPart, Field(discriminator="view")]
+
+
+class System(_Form):
+    """A model to be made and scored: a mixture to tune the base on; an empty mixture is the base itself."""
+
+    mix: dict[str, Amount] = Field(
+        default_factory=dict, description="rows of each part: a count, a share of the part (0.25), or all"
+    )
+    tuning: dict[str, object] = Field(
+        default_factory=dict, description="settings of `tuning` that differ here"
+    )
+    when_missing: Literal["error", "skip"] = Field(
+        "error",
+        description="what to do if a source of its parts is not given: an error, or leave the system out, and say so",
+    )
+
+
+class Evaluate(_Form):
+    """Benchmarks, by their official files. Every system is scored in x and in English.
+
+    A benchmark is given as a file or folder name with `{language}` in it, or as one name for each code.
+    """
+
+    languages: list[str] = Field(["en", "x"], description="languages to score in: x, and codes")
+    prompt_language: Literal["item", "en"] = Field("item", description="language of the prompts' wording")
+    limit: int | None = Field(
+        None, ge=1, description="score at most so many items of each benchmark, drawn by seed"
+    )
+    precision: Literal["auto", "fp32", "bf16"] = Field("fp32", description="precision of answering")
+    xquad: PerLanguage | None = Field(None, description="XQuAD, or any SQuAD-form JSON")
+    mlqa: PerLanguage | None = Field(None, description="MLQA")
+    mmlu: PerLanguage | None = Field(None, description="MMLU: a folder, or CSV files")
+    bbh: PerLanguage | None = Field(None, description="BIG-Bench Hard: a folder, or JSON files")
+
+
+BENCHMARK_FIELDS = ("xquad", "mlqa", "mmlu", "bbh")
+
+
+class Recipe(_Form):
+    """One page of YAML that says what is made from what, and how it is measured."""
+
+    name: str = Field(description="what the run is called")
+    seed: int = Field(0, ge=0, description="all randomness flows from it")
+    languages: list[str] = Field(min_length=1, description="target languages (x)")
+    model: ModelSettings
+    sources: Sources
+    demonstrate: dict[str, Part] = Field(description="parts, by name")
+    systems: dict[str, System] = Field(min_length=1, description="systems, by name")
+    comparisons: list[tuple[str, str]] = Field(
+        default_factory=list, description="pairs of systems whose difference is reported: [baseline, method]"
+    )
+    tuning: TuningSettings = TuningSettings()
+    evaluate: Evaluate = Evaluate()
+
+    @field_validator("languages")
+    @classmethod
+    def _known(cls, codes: list[str]) -> list[str]:
+        try:
+            known = [language(code).code for code in codes]
+        except UnknownLanguageError as error:
+            raise ValueError(str(error)) from None
+        if "en" in known:
+            raise ValueError("English is where the model comes from, not a target language")
+        if len(set(known)) < len(known):
+            raise ValueError("a language is named twice")
+        return known
