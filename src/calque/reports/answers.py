@@ -1,0 +1,80 @@
+"""Ten questions with what every system answered: as many that were answered rightly as wrongly, drawn by seed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from calque.reports.run import Answer, Run, System
+
+SAMPLES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One question with its gold answers, and each system's answer to it; `focus` is the system that was balanced."""
+
+    benchmark: str
+    language: str
+    question: str
+    golds: tuple[str, ...]
+    focus: str
+    answers: tuple[tuple[System, Answer], ...]
+
+
+def draw_samples(run: Run, number: int = SAMPLES) -> tuple[Sample, ...]:
+    """Draw questions by turns from benchmarks and languages, by turns right and wrong for the system in focus.
+
+    English is drawn from only where nothing else was asked. Where there are too few right (or wrong) ones,
+    the others fill up.
+    """
+    wanted = run.manifest.languages
+    places = list(dict.fromkeys((b, la) for _, b, la in run.answer_files))
+    places = [place for place in places if place[1] in wanted] or places
+    decks = {place: deck for place in places if (deck := _deck(run, *place))}
+    chosen: list[tuple[str, str, str]] = []
+    want = True
+    while len(chosen) < number and any(deck[True] or deck[False] for deck in decks.values()):
+        for place, deck in decks.items():
+            verdict = want if deck[want] else not want
+            if deck[verdict] and len(chosen) < number:
+                chosen.append((*place, deck[verdict].pop()))
+            want = not want
+    return tuple(
+        sample for place in decks for sample in _samples(run, place, [c[2] for c in chosen if c[:2] == place])
+    )
+
+
+def _focus(run: Run, benchmark: str, language: str) -> str:
+    """Name the system that the recipe is about: the second of the first comparison, else the last one asked."""
+    asked = [s.name for s in run.manifest.systems if (s.name, benchmark, language) in run.answer_files]
+    for _, role in run.manifest.comparisons:
+        system = run.system_for(role, language)
+        if system is not None and system.name in asked:
+            return system.name
+    return asked[-1] if asked else ""
+
+
+def _deck(run: Run, benchmark: str, language: str) -> dict[bool, list[str]]:
+    """Shuffle the ids that the system in focus answered, rightly and wrongly."""
+    answers = {
+        answer.id: answer.correct
+        for answer in run.answers(_focus(run, benchmark, language), benchmark, language)
+    }
+    ids = sorted(answers)
+    random.Random(f"{run.manifest.seed}:{benchmark}:{language}").shuffle(ids)
+    deck = {verdict: [id_ for id_ in ids if answers[id_] == verdict] for verdict in (True, False)}
+    return deck if ids else {}
+
+
+def _samples(run: Run, place: tuple[str, str], ids: list[str]) -> Iterator[Sample]:
+    given: dict[str, list[tuple[System, Answer]]] = {id_: [] for id_ in ids}
+    for system in run.manifest.systems if ids else ():
+        for answer in run.answers(system.name, *place):
+            if answer.id in given:
+                given[answer.id].append((system, answer))
+    focus = _focus(run, *place)
+    for id_ in ids:
+        asked = next(answer for system, answer in given[id_] if system.name == focus)
+        yield Sample(*place, asked.question, asked.golds, focus, tuple(given[id_]))

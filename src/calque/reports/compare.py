@@ -1,0 +1,110 @@
+"""Two systems on the same questions: the difference of their scores with a paired bootstrap interval.
+
+Koehn, "Statistical significance tests for machine translation evaluation", EMNLP 2004: resample the questions,
+not the answers of each system on their own, since a hard question is hard for both.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from calque.reports.run import Answer
+
+REPLICATES = 2000
+FEWEST = 20  # below this number of questions a bootstrap interval is too narrow to be believed
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Second minus first, as a share; `low` and `high` bound its 95% interval; `n` questions were paired."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    @property
+    def verdict(self) -> str:
+        """What the interval allows to say, in words."""
+        if self.n < FEWEST:
+            return "too few to say"
+        if self.low > 0:
+            return "higher"
+        return "lower" if self.high < 0 else "no difference shown"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One question that both systems were asked: what each got, and the question's weight in the mean."""
+
+    first: float
+    second: float
+    weight: float = 1.0
+
+
+Pairs = Mapping[str, Pair]
+
+
+def pair(
+    first: Iterable[Answer], second: Iterable[Answer], metric: str, score: float = math.nan
+) -> dict[str, Pair]:
+    """The questions that both systems were asked, by id, as `metric` judged them (`correct`, where it is unknown).
+
+    Some benchmarks are the mean over items, others the mean over the means of their groups (tasks, subjects).
+    The one that comes nearer to the second system's `score` gives the weights, so that a difference is one of
+    the scores that stand in the table.
+    """
+    before = {answer.id: _value(answer, metric) for answer in first}
+    both = {answer.id: answer for answer in second if answer.id in before}
+    sizes = Counter(answer.group for answer in both.values())
+    by_item = {id_: Pair(before[id_], _value(answer, metric)) for id_, answer in both.items()}
+    by_group = {
+        id_: Pair(before[id_], _value(answer, metric), len(both) / len(sizes) / sizes[answer.group])
+        for id_, answer in both.items()
+    }
+    return min((by_item, by_group), key=lambda pairs: abs(_mean_of_second(pairs) - score)) if both else {}
+
+
+def _value(answer: Answer, metric: str) -> float:
+    return answer.metrics.get(metric, float(answer.correct))
+
+
+def _mean_of_second(pairs: Pairs) -> float:
+    return math.fsum(p.second * p.weight for p in pairs.values()) / math.fsum(
+        p.weight for p in pairs.values()
+    )
+
+
+def difference(languages: Sequence[Pairs], seed: int) -> Difference | None:
+    """Average the mean differences over the languages; None where nothing could be paired.
+
+    A question that several languages share is drawn for all of them together, so that parallel test sets do
+    not count as independent evidence. Questions with equal differences are drawn as one kind with its number:
+    the same distribution, and no more memory than there are kinds.
+    """
+    languages = [pairs for pairs in languages if pairs]
+    if not languages:
+        return None
+    ids = sorted({id_ for pairs in languages for id_ in pairs})
+    nobody = Pair(0.0, 0.0, 0.0)
+    rows = [[pairs.get(id_, nobody) for pairs in languages] for id_ in ids]
+    weights = [[p.weight for p in row] for row in rows]
+    gains = [[p.weight * (p.second - p.first) for p in row] for row in rows]
+    kinds, counts = np.unique(np.hstack([weights, gains]), axis=0, return_counts=True)
+    weight, gain = np.hsplit(kinds, 2)
+    value = float(np.mean((counts @ gain) / (counts @ weight)))
+    draws = np.random.default_rng(seed).multinomial(len(ids), counts / len(ids), size=REPLICATES)
+    drawn = draws @ weight
+    means = np.divide(draws @ gain, drawn, out=np.zeros_like(drawn), where=drawn > 0).mean(axis=1)
+    low, high = (float(bound) for bound in np.quantile(means, [0.025, 0.975]))
+    return Difference(value, min(low, value), max(high, value), sum(len(pairs) for pairs in languages))
+
+
+def mean(values: Sequence[float]) -> float:
+    """Average values where every one is known, else NaN: a mean over fewer languages compares unlike things."""
+    return math.fsum(values) / len(values) if values else math.nan

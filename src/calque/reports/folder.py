@@ -1,0 +1,233 @@
+"""Read a run folder into a `Run`. Its form is written down in docs/architecture.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from pathlib import Path, PurePath
+from typing import Any, TypeVar
+
+from calque.errors import Problem, RunError
+from calque.languages import LANGUAGES
+from calque.reports.reading import read_list, read_object, read_rows, read_text, shaped
+from calque.reports.run import (
+    Counts,
+    Drop,
+    FileCount,
+    Length,
+    LossPoint,
+    Manifest,
+    Run,
+    Score,
+    Step,
+    System,
+    number,
+)
+
+T = TypeVar("T")
+
+EXAMPLES_PER_REASON = 2
+
+
+def read_run(folder: Path) -> Run:
+    """Everything a report needs of a run, finished or not.
+
+    Raises `RunError` where the folder is no run, or where one of its files is damaged.
+    """
+    if not any((folder / mark).exists() for mark in ("manifest.json", "recipe.yaml", "steps")):
+        what = "is no run folder" if folder.is_dir() else "is not a folder"
+        raise RunError(
+            Problem(
+                what, file=str(folder), remedy="give the folder that `calque run` wrote (its out= setting)"
+            )
+        )
+    row = read_object(folder / "manifest.json")
+    steps = tuple(_steps(folder, row))
+    places = {step.name: _place(folder, step) for step in steps}
+    evaluations = [(places[step.name], step.name) for step in steps if step.kind == "evaluate"]
+    scores = tuple(read_rows(folder / "scores.jsonl", Score.of))
+    if not scores:
+        scores = tuple(s for place, _ in evaluations for s in read_rows(place / "scores.jsonl", Score.of))
+    manifest = shaped(lambda: _manifest(row, scores, steps), folder / "manifest.json")
+    tuned = {step.name.removeprefix("tune-"): step for step in steps if step.kind == "tune"}
+    encoded = {
+        step.name.removeprefix("encode-"): places[step.name] for step in steps if step.kind == "encode"
+    }
+    return Run(
+        name=folder.resolve().name,
+        manifest=manifest,
+        recipe_text=read_text(folder / "recipe.yaml"),
+        steps=steps,
+        scores=scores,
+        counts=tuple(c for step in steps for c in _counts(places[step.name], step)),
+        lengths=_present((name, tuple(_lengths(place))) for name, place in encoded.items()),
+        losses=_present((name, _losses(places[step.name], step)) for name, step in tuned.items()),
+        lineage=_present((name, _lineage(places[step.name])) for name, step in tuned.items()),
+        samples=_present((name, tuple(_segments(place))) for name, place in encoded.items()),
+        answer_files={
+            key: place / "answers.jsonl" for place, name in evaluations for key in _asked(place, name)
+        },
+    )
+
+
+def _present(found: Iterable[tuple[str, T]]) -> dict[str, T]:
+    return {name: value for name, value in found if value}
+
+
+def _steps(folder: Path, row: Mapping[str, Any]) -> Iterator[Step]:
+    """The manifest's steps in its order, then those that are on disk alone, by name."""
+    known = {str(step["name"]): step for step in row.get("steps", []) if "name" in step}
+    names = dict.fromkeys(known)
+    for place in ("steps", "partial"):
+        found = sorted(path.name for path in (folder / place).glob("*") if path.is_dir())
+        names |= dict.fromkeys(name for name in found if not name.startswith("."))
+    for name in names:
+        done = (folder / "steps" / name).is_dir()
+        step = known.get(name) or read_object(folder / "steps" / name / "step.json")
+        kind = str(step.get("kind") or name.split("-")[0])
+        yield Step(name=name, kind=kind, key=str(step.get("key") or ""), done=done)
+
+
+def _place(folder: Path, step: Step) -> Path:
+    return folder / ("steps" if step.done else "partial") / step.name
+
+
+def _manifest(row: Mapping[str, Any], scores: tuple[Score, ...], steps: tuple[Step, ...]) -> Manifest:
+    """The manifest; where an unfinished run has none yet, the systems are those that were tuned or scored."""
+    systems = [
+        System(str(s["name"]), str(s["role"]), str(s.get("language") or "")) for s in row.get("systems", [])
+    ]
+    if not systems:
+        names = [s.name.removeprefix("tune-") for s in steps if s.kind == "tune"] + [s.model for s in scores]
+        systems = [System(name, name) for name in dict.fromkeys(names)]
+    return Manifest(
+        recipe=str(row.get("recipe") or ""),
+        seed=int(row.get("seed") or 0),
+        calque=str(row.get("calque") or ""),
+        command=str(row.get("command") or ""),
+        versions={str(k): str(v) for k, v in row.get("versions", {}).items()},
+        model=_model(row.get("model", {})),
+        languages=tuple(row.get("languages") or dict.fromkeys(s.language for s in scores)),
+        systems=tuple(systems),
+        comparisons=tuple((str(first), str(second)) for first, second in row.get("comparisons", [])),
+    )
+
+
+def _model(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {**row, "path": _portable(str(row.get("path") or ""))}
+
+
+def _portable(name: str) -> str:
+    """A model's name of the hub as it is; of a path on some machine the last part alone."""
+    return PurePath(name).name if name.startswith(("/", "~", ".")) else name
+
+
+def _counts(place: Path, step: Step) -> Iterator[Counts]:
+    path = place / "counts.json"
+    row = read_object(path)
+    if "rows" not in row or "kept" not in row:
+        return
+    subject = step.name.removeprefix(f"{step.kind}-")
+    part, _, language = subject.rpartition("-")
+    has_language = step.kind in ("demonstrate", "evaluate") and language in LANGUAGES
+    yield shaped(
+        lambda: Counts(
+            step=step.name,
+            kind=step.kind,
+            subject=part if has_language else subject,
+            language=language if has_language else "",
+            rows=int(row["rows"]),
+            kept=int(row["kept"]),
+            dropped=_by_reason(row.get("dropped")),
+            files=tuple(_file(file) for file in row.get("files") or ()),
+            parts={str(k): int(v) for k, v in row["parts"].items()} if row.get("parts") else None,
+            examples=_examples(place / "dropped.jsonl"),
+        ),
+        path,
+    )
+
+
+def _by_reason(row: Any) -> dict[str, int]:
+    return {
+        str(reason): int(n) for reason, n in sorted((row or {}).items(), key=lambda item: (-item[1], item[0]))
+    }
+
+
+def _file(row: Any) -> FileCount:
+    """A file is listed by its name alone, or with its counts."""
+    if not isinstance(row, dict):
+        return FileCount(PurePath(str(row)).name)
+    name = next((row[key] for key in ("file", "name", "path") if row.get(key)), "")
+    rows, kept = (None if row.get(key) is None else int(row[key]) for key in ("rows", "kept"))
+    return FileCount(PurePath(str(name)).name, rows, kept, _by_reason(row.get("dropped")))
+
+
+def _examples(path: Path) -> tuple[Drop, ...]:
+    """The first rows that were dropped for each reason."""
+    kept: dict[str, list[Drop]] = {}
+    for drop in read_rows(path, _drop):
+        seen = kept.setdefault(drop.reason, [])
+        if len(seen) < EXAMPLES_PER_REASON:
+            seen.append(drop)
+    return tuple(drop for _, drops in sorted(kept.items()) for drop in drops)
+
+
+def _drop(row: Mapping[str, Any]) -> Drop:
+    text = {key: str(row.get(key) or "") for key in ("file", "reason", "detail", "raw")}
+    return Drop(
+        PurePath(text["file"]).name, int(row.get("row") or 0), text["reason"], text["detail"], text["raw"]
+    )
+
+
+def _lengths(place: Path) -> Iterator[Length]:
+    path = place / "lengths.json"
+    for row in read_list(path):
+        yield shaped(partial(_length, row), path)
+
+
+def _length(row: Mapping[str, Any]) -> Length:
+    whole = {
+        key: int(row.get(key) or 0)
+        for key in ("rows", "tokens", "trained_tokens", "words", "longest", "truncated", "dropped")
+    }
+    return Length(
+        language=str(row["language"]),
+        kind=str(row["kind"]),
+        tokens_per_word=number(row.get("tokens_per_word")),
+        tokens_per_character=number(row.get("tokens_per_character")),
+        **whole,
+    )
+
+
+def _losses(place: Path, step: Step) -> tuple[LossPoint, ...]:
+    return tuple(read_rows(place / "loss.jsonl", _loss_point, being_written=not step.done))
+
+
+def _loss_point(row: Mapping[str, Any]) -> LossPoint:
+    return LossPoint(
+        step=int(row["step"]),
+        loss=number(row["loss"]),
+        learning_rate=number(row.get("learning_rate")),
+        tokens=int(row.get("tokens") or 0),
+        trained_tokens=int(row.get("trained_tokens") or 0),
+    )
+
+
+def _lineage(place: Path) -> dict[str, Any]:
+    row = read_object(place / "lineage.json")
+    return {
+        key: _portable(value) if key in ("base", "adapter") and value else value for key, value in row.items()
+    }
+
+
+def _segments(place: Path) -> list[tuple[str, bool]]:
+    path = place / "sample.json"
+    row = read_object(path)
+    return shaped(lambda: [(str(text), bool(trained)) for text, trained in row.get("segments", [])], path)
+
+
+def _asked(place: Path, name: str) -> list[tuple[str, str, str]]:
+    """System, benchmark and language of an evaluation: those of its scores that its name spells, else of the first."""
+    scores = list(read_rows(place / "scores.jsonl", Score.of))
+    spelt = [s for s in scores if name == f"evaluate-{s.model}-{s.benchmark}-{s.language}"]
+    return [(s.model, s.benchmark, s.language) for s in (spelt or scores)[:1]]

@@ -1,0 +1,118 @@
+"""One self-contained HTML page for one run, or for several side by side."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from calque.languages import LANGUAGES
+from calque.reports import numbers
+from calque.reports.answers import draw_samples
+from calque.reports.figures import loss_panels, score_panels, style_of
+from calque.reports.folder import read_run
+from calque.reports.run import Run
+from calque.reports.side_by_side import side_by_side
+from calque.reports.verdict import english, verdict
+
+LONGEST = 1200  # characters of a text that are shown
+
+
+def write_report(runs: Sequence[Path], out: Path) -> Path:
+    """Read run folders and write the page to `out`, all of it or nothing. The same runs give the same bytes.
+
+    Raises `RunError` where a folder is no run or a file in it is damaged.
+    """
+    page = render([read_run(folder) for folder in runs])
+    out.parent.mkdir(parents=True, exist_ok=True)
+    draft = out.with_name(f".{out.name}.draft")
+    with draft.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(page)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(out)
+    return out
+
+
+def render(runs: Sequence[Run]) -> str:
+    """Render the page. A single run is called by its recipe, several by the names of their folders."""
+    environment = _environment()
+    css, _, _ = (
+        environment.loader.get_source(environment, "page.css") if environment.loader else ("", None, None)
+    )
+    return environment.get_template("page.html").render(
+        css=Markup(css),  # noqa: S704 — our own file
+        runs=[_view(run) for run in runs],
+        together=side_by_side(runs) if len(runs) > 1 else None,
+    )
+
+
+def _view(run: Run) -> dict[str, Any]:
+    """Gather what the templates show of one run."""
+    return {
+        "run": run,
+        "verdict": verdict(run),
+        "every_metric": verdict(run, every_metric=True),
+        "panels": score_panels(run),
+        "english": english(run),
+        "losses": loss_panels(run),
+        "samples": draw_samples(run),
+        "style": partial(style_of, run),
+    }
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("calque.reports"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=visible,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    names = ("percent", "interval", "points", "points_interval", "count", "span", "decimal")
+    environment.filters.update({name: getattr(numbers, name) for name in names})
+    environment.filters.update(language_name=language_name, shortened=shortened, settings=settings)
+    return environment
+
+
+def visible(value: object) -> object:
+    """Make control characters and lone surrogates visible: HTML may not hold them, and a reader must see them."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return "".join(_visible(c) for c in value)
+
+
+def _visible(character: str) -> str:
+    code = ord(character)
+    if code < 0x20 and character not in "\n\t":
+        return chr(0x2400 + code)
+    return "\ufffd" if 0x7F <= code < 0xA0 or 0xD800 <= code < 0xE000 else character
+
+
+def language_name(code: str) -> str:
+    """Name a language in English; a code that the registry does not know stays as it is."""
+    return LANGUAGES[code].name if code in LANGUAGES else code
+
+
+def shortened(text: str) -> str:
+    """Cut a long text and say how much is left out."""
+    left = len(text) - LONGEST
+    return text if left <= 0 else f"{text[:LONGEST]} … ({left:,} more characters)"
+
+
+def settings(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Flatten nested settings into `a.b` and its value, in their own order."""
+    flat: list[tuple[str, str]] = []
+    for key, inner in value.items():
+        if isinstance(inner, Mapping):
+            flat += settings(inner, f"{prefix}{key}.")
+        else:
+            text = ", ".join(map(str, inner)) if isinstance(inner, list) else str(inner)
+            flat.append((f"{prefix}{key}", text))
+    return flat

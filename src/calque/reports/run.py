@@ -1,0 +1,254 @@
+"""What stands in a run folder, as frozen values. A run may be unfinished: what is missing is simply not there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from calque.reports.reading import read_rows
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """A model under test. Systems of one role differ in their language alone; `""` is a system for all."""
+
+    name: str
+    role: str
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of the run; not `done` while it stands under `partial/` or has no folder at all."""
+
+    name: str
+    kind: str
+    key: str
+    done: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What was run: recipe, model, systems and the pairs of roles to compare (the second against the first)."""
+
+    recipe: str
+    seed: int
+    calque: str
+    command: str
+    versions: Mapping[str, str]
+    model: Mapping[str, Any]
+    languages: tuple[str, ...]
+    systems: tuple[System, ...]
+    comparisons: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One score: `value`, `low`, `high` and `ceiling` are shares between 0 and 1, NaN where unknown."""
+
+    benchmark: str
+    language: str
+    metric: str
+    value: float
+    low: float
+    high: float
+    n: int
+    answered: int
+    ceiling: float
+    model: str
+    signature: str
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Score:
+        """Read one row of `scores.jsonl`."""
+        n = int(row.get("n") or 0)
+        answered = row.get("answered")
+        return cls(
+            benchmark=str(row["benchmark"]),
+            language=str(row.get("language") or ""),
+            metric=str(row["metric"]),
+            value=number(row.get("value")),
+            low=number(row.get("low")),
+            high=number(row.get("high")),
+            n=n,
+            answered=n if answered is None else int(answered),
+            ceiling=number(row.get("ceiling")),
+            model=str(row["model"]),
+            signature=str(row.get("signature") or ""),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer of one system. `metrics` holds what each metric gave it, between 0 and 1."""
+
+    id: str
+    group: str
+    question: str
+    golds: tuple[str, ...]
+    answer: str
+    correct: bool
+    finished: bool
+    metrics: Mapping[str, float]
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Answer:
+        """Read one row of `answers.jsonl`."""
+        return cls(
+            id=str(row["id"]),
+            group=str(row.get("group") or ""),
+            question=str(row.get("question") or ""),
+            golds=tuple(str(gold) for gold in row.get("golds") or ()),
+            answer=str(row.get("answer") or ""),
+            correct=bool(row.get("correct")),
+            finished=bool(row.get("finished", True)),
+            metrics={str(k): float(v) for k, v in (row.get("metrics") or {}).items() if v is not None},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FileCount:
+    """A file that was read, with its own counts where they were kept."""
+
+    name: str
+    rows: int | None = None
+    kept: int | None = None
+    dropped: Mapping[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """One row that was put aside, with its reason."""
+
+    file: str
+    row: int
+    reason: str
+    detail: str
+    raw: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Rows in = rows kept + rows dropped, for one step; `subject` is its part of the data or its system."""
+
+    step: str
+    kind: str
+    subject: str
+    language: str
+    rows: int
+    kept: int
+    dropped: Mapping[str, int]
+    files: tuple[FileCount, ...] = ()
+    parts: Mapping[str, int] | None = None
+    examples: tuple[Drop, ...] = ()
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether no row was lost in silence."""
+        return self.rows == self.kept + sum(self.dropped.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """Lengths of the rows of one language and kind, in tokens of the model's tokenizer."""
+
+    language: str
+    kind: str
+    rows: int
+    tokens: int
+    trained_tokens: int
+    words: int
+    tokens_per_word: float
+    tokens_per_character: float
+    longest: int
+    truncated: int
+    dropped: int
+
+
+@dataclass(frozen=True, slots=True)
+class LossPoint:
+    """One optimiser step: the mean loss per trained token, in nats."""
+
+    step: int
+    loss: float
+    learning_rate: float
+    tokens: int
+    trained_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run folder. Mappings are keyed by the system's name; answers stay on disk until they are asked for."""
+
+    name: str
+    manifest: Manifest
+    recipe_text: str
+    steps: tuple[Step, ...]
+    scores: tuple[Score, ...]
+    counts: tuple[Counts, ...]
+    lengths: Mapping[str, tuple[Length, ...]]
+    losses: Mapping[str, tuple[LossPoint, ...]]
+    lineage: Mapping[str, Mapping[str, Any]]
+    samples: Mapping[str, tuple[tuple[str, bool], ...]]
+    answer_files: Mapping[tuple[str, str, str], Path]
+
+    @property
+    def unfinished(self) -> tuple[str, ...]:
+        """Names of the steps that are not done."""
+        return tuple(step.name for step in self.steps if not step.done)
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The roles, in the manifest's order."""
+        return tuple(dict.fromkeys(system.role for system in self.manifest.systems))
+
+    def answers(self, system: str, benchmark: str, language: str) -> Iterator[Answer]:
+        """Answers of a system to a benchmark in a language; none where it was not asked."""
+        path = self.answer_files.get((system, benchmark, language))
+        if path is not None:
+            yield from read_rows(path, Answer.of)
+
+    def score(self, system: str, benchmark: str, language: str, metric: str) -> Score | None:
+        """That one score, if it is there."""
+        for score in self.scores:
+            if (score.model, score.benchmark, score.language, score.metric) == (
+                system,
+                benchmark,
+                language,
+                metric,
+            ):
+                return score
+        return None
+
+    def system_for(self, role: str, language: str) -> System | None:
+        """The system that plays `role` in `language`: the one made for it, else one that serves all languages."""
+        shared = None
+        for system in self.manifest.systems:
+            if system.role == role:
+                if system.language == language:
+                    return system
+                if system.language not in self.manifest.languages:
+                    shared = shared or system
+        return shared
+
+    @property
+    def untuned(self) -> System | None:
+        """The model as it came: the first system that serves all languages and has no tuning step."""
+        tuned = {step.name.removeprefix("tune-") for step in self.steps if step.kind == "tune"}
+        for system in self.manifest.systems:
+            if not system.language and system.name not in tuned:
+                return system
+        return None
+
+
+def number(value: object) -> float:
+    """A figure that may be unknown (null): NaN then."""
+    return math.nan if value is None else float(value)  # type: ignore[arg-type]
+
+
+def language_of(run: Run, system: str) -> str:
+    """The language a system was made for."""
+    return next((s.language for s in run.manifest.systems if s.name == system), "")
