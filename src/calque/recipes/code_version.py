@@ -20,9 +20,15 @@ _OF_KIND = {
 @cache
 def code_version(kind: str) -> str:
     """12 hex digits over the sources that a step of `kind` runs."""
+    return digest_of(*_SHARED, f"recipes/steps/{kind}.py", *_OF_KIND[kind])
+
+
+@cache
+def digest_of(*names: str) -> str:
+    """12 hex digits over modules and folders of the package, by their names in it."""
     root = Path(str(resources.files("calque")))
     total = hashlib.sha256()
-    for name in (*_SHARED, f"recipes/steps/{kind}.py", *_OF_KIND[kind]):
+    for name in names:
         path = root / name
         for file in [path] if path.is_file() else sorted(path.rglob("*")):
             if file.is_file() and "__pycache__" not in file.parts:

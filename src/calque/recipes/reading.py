@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from calque.errors import Problem, RecipeError, UsageError
-from calque.recipes.schema import Recipe
+from calque.recipes.schema import InstructionPart, Recipe, System, TranslationPart
 
 Loc = tuple[str | int, ...]
 COMMAND_LINE = "command line"
@@ -247,23 +247,14 @@ def _expected(error: Any) -> list[str]:
 
 def _fields(loc: Loc) -> list[str]:
     """Names of the settings at `loc`, as far as the schema fixes them."""
-    form: Any = Recipe
+    named = {"systems": (System,), "demonstrate": (InstructionPart, TranslationPart)}
+    form: type[BaseModel] = Recipe
     for part in loc:
-        annotation = (
-            form.model_fields[part].annotation
-            if isinstance(form, type) and part in form.model_fields
-            else None
-        )
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            form = annotation
-        else:
-            from calque.recipes import schema
-
-            forms = {
-                "systems": [schema.System],
-                "demonstrate": [schema.InstructionPart, schema.TranslationPart],
-            }
-            return sorted({f for found in forms.get(str(loc[0]), []) for f in found.model_fields})
+        field = form.model_fields.get(str(part))
+        annotation = field.annotation if field is not None else None
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return sorted({name for found in named.get(str(loc[0]), ()) for name in found.model_fields})
+        form = annotation
     return list(form.model_fields)
 
 

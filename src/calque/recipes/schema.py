@@ -120,7 +120,10 @@ class Evaluate(_Form):
     limit: int | None = Field(
         None, ge=1, description="score at most so many items of each benchmark, drawn by seed"
     )
-    precision: Literal["auto", "fp32", "bf16"] = Field("fp32", description="precision of answering")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto",
+        description="precision of answering; auto = fp32 on a CPU, bf16 where an accelerator computes in it",
+    )
     xquad: PerLanguage | None = Field(None, description="XQuAD, or any SQuAD-form JSON")
     mlqa: PerLanguage | None = Field(None, description="MLQA")
     mmlu: PerLanguage | None = Field(None, description="MMLU: a folder, or CSV files")

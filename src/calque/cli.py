@@ -1,0 +1,150 @@
+"""The command line: parse, call, print. Everything heavy is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+import calque
+from calque.errors import CalqueError, Problem, UsageError
+from calque.lab.commands import app as lab
+
+INTERRUPTED = 130
+
+
+class _Guarded(TyperGroup):
+    """Turns what a user can mend into its message and exit code; a bug of ours keeps its traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except CalqueError as error:
+            for problem in error.problems:
+                typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
+                typer.echo(str(problem), err=True)
+            raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
+        except KeyboardInterrupt:
+            typer.echo("\nstopped; the same command goes on from here", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+
+
+app = typer.Typer(
+    cls=_Guarded,
+    help="Make a language model that is strong in English follow instructions in another language, and prove it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(lab, name="lab")
+
+RecipeName = Annotated[
+    str,
+    typer.Argument(metavar="RECIPE", help="a packaged recipe (crossalpaca), a .yaml file, or a run's folder"),
+]
+Words = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[KEY=VALUE]...",
+        help="changes to the recipe: model=… language=zh instructions=FILE translations=FILE evaluate.xquad=FILE "
+        "tuning.epochs=2, and out=FOLDER",
+    ),
+]
+
+
+@app.command()
+def run(recipe: RecipeName, changes: Words = None) -> None:
+    """Carry out a recipe in a folder (out=FOLDER). Run again, it goes on where it stopped."""
+    from rich.console import Console
+
+    from calque.console import Screen
+    from calque.recipes.reading import read_recipe
+    from calque.recipes.runner import prepare
+    from calque.recipes.runner import run as carry_out
+
+    words, out = _out(changes or [])
+    read = read_recipe(recipe, words)
+    if out is None:
+        out = Path(recipe) if Path(recipe).is_dir() else Path("runs") / read.recipe.name
+    console = Console(stderr=False)
+    with Screen(console) as screen:
+        outcome = carry_out(prepare(read), out, screen)
+        screen.ended()
+    from calque.reports.show import score_table
+
+    console.print(score_table(out))
+    if not outcome.done:
+        console.print(f"nothing to do: all {outcome.steps} steps stand already", highlight=False)
+    console.print(f"report: {outcome.report}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def check(recipe: RecipeName, changes: Words = None) -> None:
+    """Read a recipe and all its files without spending anything: every mistake at once, then counts and steps."""
+    from rich.console import Console
+
+    from calque.recipes.checking import check as look
+
+    words, out = _out(changes or [])
+    console = Console()
+    for line in look(recipe, words, out):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command()
+def show(run: Annotated[Path, typer.Argument(metavar="RUN", help="a run's folder, finished or not")]) -> None:
+    """Show what stands in a run: steps, counts, drops with reasons, scores."""
+    from rich.console import Console
+
+    from calque.reports.show import show as shown
+
+    console = Console()
+    console.print(shown(run))
+
+
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="folders of runs")],
+    out: Annotated[
+        Path | None, typer.Option(help="file to write [default: RUN/report.html; report.html for several]")
+    ] = None,
+) -> None:
+    """Write one self-contained HTML page, for one run or for several side by side."""
+    from calque.reports.page import write_report
+
+    target = out or (runs[0] / "report.html" if len(runs) == 1 else Path("report.html"))
+    typer.echo(f"report: {write_report(runs, target)}")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"calque {calque.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
+
+
+def _out(words: list[str]) -> tuple[list[str], Path | None]:
+    """The words that change the recipe, and the folder that `out=` names."""
+    outs = [word.removeprefix("out=") for word in words if word.startswith("out=")]
+    if len(outs) > 1 or "" in outs:
+        raise UsageError(Problem("out= is to name one folder, once", "command line"))
+    rest = [word for word in words if not word.startswith("out=")]
+    return rest, Path(outs[0]).expanduser() if outs else None
+
+
+def main() -> None:
+    """The program `calque`."""
+    sys.exit(app())

@@ -1,0 +1,51 @@
+"""Content addresses of files, remembered while size and times of a file stay as they were.
+
+Only what is read again is spared: what decides is always the content. A file that changed within two seconds of
+being hashed is not trusted, since its next change might not show in its times.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+from calque.corpora.files import sha256_of
+from calque.corpora.writing import write_json
+
+SETTLED_NS = 2_000_000_000
+
+
+class Hashes:
+    """SHA-256 of files, kept in one JSON file that may be deleted at any time."""
+
+    def __init__(self, store: Path) -> None:
+        self._store = store
+        self._known: dict[str, list[object]] = {}
+        self._changed = False
+        try:
+            self._known = json.loads(store.read_text(encoding="utf-8"))
+        except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
+            self._known = {}
+
+    def sha256(self, path: Path, *, settled: bool = False) -> str:
+        """SHA-256 of a file's bytes, in hex. `settled` vouches that nobody is still writing it."""
+        if not path.is_file():
+            return sha256_of(path)  # which says what is wrong
+        seen = path.stat()
+        place = f"{seen.st_dev}:{seen.st_ino}"  # not its path: steps are renamed when they are done
+        marks: list[object] = [seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns]
+        known = self._known.get(place)
+        if known is not None and known[:-1] == marks:
+            return str(known[-1])
+        digest = sha256_of(path)
+        if settled or time.time_ns() - max(seen.st_mtime_ns, seen.st_ctime_ns) > SETTLED_NS:
+            self._known[place] = [*marks, digest]
+            self._changed = True
+        return digest
+
+    def save(self) -> None:
+        """Write down what was learnt."""
+        if self._changed:
+            write_json(self._store, self._known)
+            self._changed = False

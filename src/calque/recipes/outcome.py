@@ -1,0 +1,148 @@
+"""What stands above the steps of a finished run: the manifest, all scores in one file, and the report."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import calque
+from calque.corpora.writing import write_json, write_jsonl
+from calque.recipes.code_version import digest_of
+from calque.recipes.folder import RunFolder
+from calque.recipes.record import Record
+from calque.recipes.resolve import Resolved, ResolvedSystem
+from calque.recipes.steps.workshop import Workshop
+
+PACKAGES = ("torch", "transformers", "tokenizers", "peft", "accelerate", "safetensors", "numpy")
+
+
+def write_outcome(
+    resolved: Resolved, workshop: Workshop, records: Mapping[str, Record], folder: RunFolder
+) -> Path:
+    """Write manifest.json, scores.jsonl and report.html, unless they stand already; return the report's path.
+
+    The files depend on the steps and on the recipe alone.
+    """
+    root = folder.root
+    manifest = _manifest(resolved, workshop, records)
+    report = root / "report.html"
+    stamp = root / "partial" / "report.json"
+    key = {"manifest": manifest, "code": digest_of("reports"), "recipe": _text(root / "recipe.yaml")}
+    files = (root / "manifest.json", root / "scores.jsonl", report)
+    if _read(stamp) == {**key, "files": _hashes(folder, files)}:
+        return report
+    from calque.reports.page import write_report
+
+    write_json(root / "manifest.json", manifest)
+    write_jsonl(root / "scores.jsonl", _scores(resolved, folder))
+    write_report([root], report)
+    write_json(stamp, {**key, "files": _hashes(folder, files)})
+    return report
+
+
+def _hashes(folder: RunFolder, files: tuple[Path, ...]) -> list[str]:
+    return [folder.hashes.sha256(path) if path.is_file() else "" for path in files]
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(_text(path))
+    except (OSError, ValueError):
+        return None
+
+
+def _manifest(resolved: Resolved, workshop: Workshop, records: Mapping[str, Record]) -> dict[str, Any]:
+    recipe = resolved.recipe
+    return {
+        "format": 1,
+        "recipe": recipe.name,
+        "seed": recipe.seed,
+        "calque": calque.__version__,
+        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "command": "calque run recipe.yaml out=FOLDER",
+        "model": _model(workshop),
+        "languages": list(recipe.languages),
+        "systems": [
+            {"name": s.name, "role": s.role, "language": s.language, "mix": dict(s.mix)}
+            for s in resolved.systems
+        ],
+        "comparisons": [list(pair) for pair in recipe.comparisons],
+        "steps": [
+            {
+                "name": record.name,
+                "kind": record.inputs.kind,
+                "key": record.inputs.key,
+                "folder": f"steps/{record.name}",
+                "inputs": record.inputs.files,
+                "after": list(record.inputs.after),
+                "outputs": record.outputs,
+                "counts": record.counts,
+            }
+            for record in records.values()
+        ],
+        "notes": list(resolved.notes),
+    }
+
+
+def _model(workshop: Workshop) -> dict[str, Any]:
+    """The base model, as its own files describe it."""
+    folder = workshop.base.folder
+    config = json.loads(_text(folder / "config.json"))
+    local = Path(workshop.base.name).expanduser().exists()
+    return {
+        "path": os.path.basename(os.path.normpath(folder)) if local else workshop.base.name,  # noqa: PTH119
+        "revision": workshop.settings.revision,
+        "sha256": workshop.weights_sha256,
+        "architecture": ", ".join(config.get("architectures") or []),
+        "parameters": sum(_parameters(path) for path in sorted(folder.glob("*.safetensors"))),
+        "vocabulary": config.get("vocab_size"),
+        "template": workshop.settings.template,
+        "template_language": workshop.settings.template_language,
+    }
+
+
+def _parameters(path: Path) -> int:
+    """Numbers in a safetensors file, by its header: 8 bytes of length (little-endian), then JSON."""
+    with path.open("rb") as stream:
+        (length,) = struct.unpack("<Q", stream.read(8))
+        header = json.loads(stream.read(length))
+    total = 0
+    for name, tensor in header.items():
+        if name != "__metadata__":
+            size = 1
+            for dimension in tensor["shape"]:
+                size *= dimension
+            total += size
+    return total
+
+
+def _scores(resolved: Resolved, folder: RunFolder) -> Iterator[dict[str, Any]]:
+    """The scores of all systems, then for each role the mean over the target languages, if there are several."""
+    from calque.evaluation.scores import Score, mean_over_languages, read_scores
+
+    of_role: list[Score] = []
+    for system in resolved.systems:
+        for benchmark in resolved.benchmarks:
+            if benchmark.language not in system.scored_in:
+                continue
+            step = f"evaluate-{system.name}-{benchmark.name}-{benchmark.language}"
+            for score in read_scores(folder.place(step) / "scores.jsonl"):
+                yield score.to_row()
+                if _counts_for_mean(system, benchmark.language, resolved):
+                    of_role.append(replace(score, model=system.role))
+    for score in mean_over_languages(of_role):
+        yield score.to_row()
+
+
+def _counts_for_mean(system: ResolvedSystem, language: str, resolved: Resolved) -> bool:
+    return language in resolved.recipe.languages and system.language in ("", language)

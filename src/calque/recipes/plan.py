@@ -1,0 +1,40 @@
+"""A resolved recipe to its steps, in the order in which they are carried out.
+
+All steps on data come first, so that a bad file shows before anything expensive; then system by system.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from calque.recipes.resolve import Resolved
+from calque.recipes.steps import Step
+from calque.recipes.steps.demonstrate import Demonstrate
+from calque.recipes.steps.encode import Encode
+from calque.recipes.steps.evaluate import Evaluate
+from calque.recipes.steps.mix import Mix
+from calque.recipes.steps.tune import Tune
+
+
+def template_of(resolved: Resolved, folder: Path) -> str:
+    """The template's name, or the path of a file of one's own, which starts from the recipe's folder."""
+    template = resolved.recipe.model.template
+    return str(folder / template) if template.endswith((".yaml", ".yml")) else template
+
+
+def plan(resolved: Resolved, template: str) -> tuple[Step, ...]:
+    """Every step; each stands behind those it needs."""
+    recipe = resolved.recipe
+    tuned = [system for system in resolved.systems if system.mix]
+    steps: list[Step] = [Demonstrate(part, recipe.sources.licence, recipe.seed) for part in resolved.parts]
+    for system in tuned:
+        steps += [Mix(system, recipe.seed), Encode(system, recipe.model, template)]
+    for system in resolved.systems:
+        if system.mix:
+            steps.append(Tune(system, recipe.seed))
+        steps += [
+            Evaluate(system, benchmark, recipe.evaluate, recipe.model, template, recipe.seed)
+            for benchmark in resolved.benchmarks
+            if benchmark.language in system.scored_in
+        ]
+    return tuple(steps)

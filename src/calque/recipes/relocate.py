@@ -1,0 +1,48 @@
+"""A recipe written into its run's folder: complete, with its paths as seen from there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from calque.corpora.writing import write_text
+from calque.recipes.reading import Read
+from calque.recipes.schema import BENCHMARK_FIELDS
+
+HEAD = "# The recipe of this run, with every setting. Carry it out again: calque run THIS_FILE out=ANOTHER_FOLDER\n"
+
+
+def write_recipe(read: Read, path: Path) -> None:
+    """Write `recipe.yaml`. Reading it back from there gives the same recipe on the same files."""
+    value = relocated(read, path.parent)
+    text = HEAD + yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=110)
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        write_text(path, text)
+
+
+def relocated(read: Read, target: Path) -> dict[str, Any]:
+    """The recipe as plain values, with the paths in it as seen from `target`."""
+    value: dict[str, Any] = read.recipe.model_dump(mode="json")
+
+    def moved(name: Any) -> Any:
+        if isinstance(name, list):
+            return [moved(one) for one in name]
+        if isinstance(name, dict):
+            return {key: moved(one) if isinstance(one, str | list) else one for key, one in name.items()}
+        return Path(os.path.relpath(read.folder / Path(name).expanduser(), target)).as_posix()
+
+    model = value["model"]
+    if (read.folder / Path(model["path"]).expanduser()).exists():
+        model["path"] = moved(model["path"])
+    if model["template"].endswith((".yaml", ".yml")):
+        model["template"] = moved(model["template"])
+    for sources in (value["sources"]["instructions"], value["sources"]["translations"]):
+        for code in sources:
+            sources[code] = moved(sources[code])
+    for name in BENCHMARK_FIELDS:
+        if value["evaluate"][name] is not None:
+            value["evaluate"][name] = moved(value["evaluate"][name])
+    return value

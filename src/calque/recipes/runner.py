@@ -1,0 +1,177 @@
+"""Carry out a recipe in a folder: do what is not done yet, in order, and write down what it was.
+
+Run again, a run goes on where it stopped. A step is done again if and only if what it depends on has changed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from calque.errors import CalqueError, Problem, RecipeError
+from calque.recipes.folder import RunFolder, opened
+from calque.recipes.outcome import write_outcome
+from calque.recipes.plan import plan, template_of
+from calque.recipes.reading import Read
+from calque.recipes.record import Inputs, Record, differences, inputs_of
+from calque.recipes.relocate import write_recipe
+from calque.recipes.resolve import Resolved, resolve
+from calque.recipes.steps import Step, Work
+from calque.recipes.steps.workshop import Workshop
+from calque.recipes.watch import Silent, Watcher
+
+EARLY = (
+    "demonstrate",
+    "mix",
+    "encode",
+)  # steps on data: all of them are tried, so that all faults show at once
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A recipe with its files and model found and its steps planned."""
+
+    read: Read
+    resolved: Resolved
+    template: str
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to: how many steps were done now, of how many, and where the report is."""
+
+    folder: Path
+    done: int
+    steps: int
+    report: Path
+
+
+def prepare(read: Read) -> Prepared:
+    """Find every file, and plan the steps. Raises `RecipeError` with all that is missing."""
+    resolved = resolve(read.recipe, read.folder)
+    template = template_of(resolved, read.folder)
+    return Prepared(read, resolved, template, plan(resolved, template))
+
+
+def run(prepared: Prepared, out: Path, watcher: Watcher | None = None) -> Outcome:
+    """Carry a recipe out in folder `out`."""
+    watcher = watcher or Silent()
+    with opened(out) as folder:
+        workshop = workshop_of(prepared, folder)
+        write_recipe(prepared.read, out / "recipe.yaml")
+        return _Run(prepared, folder, workshop, watcher).carry_out()
+
+
+def workshop_of(prepared: Prepared, folder: RunFolder) -> Workshop:
+    """The base model, found; a `ModelError` if it is none."""
+    from calque.engines.loading import find_model
+
+    settings = prepared.resolved.recipe.model
+    place = prepared.read.folder / Path(settings.path).expanduser()
+    name = str(place) if place.exists() else settings.path
+    base = find_model(name, revision=settings.revision, trust_remote_code=settings.trust_remote_code)
+    return Workshop(settings, prepared.template, base, folder.hashes)
+
+
+class _Run:
+    def __init__(self, prepared: Prepared, folder: RunFolder, workshop: Workshop, watcher: Watcher) -> None:
+        self.prepared = prepared
+        self.folder = folder
+        self.workshop = workshop
+        self.watcher = watcher
+        self.records: dict[str, Record] = {}
+        self.done = 0
+
+    def carry_out(self) -> Outcome:
+        """Every step, then what stands above them."""
+        steps = self.prepared.steps
+        self.watcher.planned(len(steps))
+        for note in self.prepared.resolved.notes:
+            self.watcher.note(note)
+        early = [step for step in steps if step.kind in EARLY]
+        self._all_faults_at_once(early)
+        late = [step for step in steps if step.kind not in EARLY]
+        self._preflight(late)
+        for step in late:
+            self._step(step)
+        for name in self.folder.retire({step.name for step in steps}):
+            self.watcher.note(f"{name} is no longer asked for; it was moved to earlier/")
+            self.folder.log("retired", step=name)
+        report = write_outcome(self.prepared.resolved, self.workshop, self.records, self.folder)
+        return Outcome(self.folder.root, self.done, len(steps), report)
+
+    def _all_faults_at_once(self, steps: list[Step]) -> None:
+        problems: list[Problem] = []
+        kinds: list[type[CalqueError]] = []
+        for step in steps:
+            if not set(step.after) <= set(self.records):
+                continue  # what it needs has failed
+            try:
+                self._step(step)
+            except CalqueError as error:
+                problems += error.problems
+                kinds.append(type(error))
+        if problems:
+            raise kinds[0](*dict.fromkeys(problems))
+
+    def _preflight(self, steps: list[Step]) -> None:
+        """Read the benchmarks before the first tuning, if there is tuning to do."""
+        tunings = [step for step in steps if step.kind == "tune"]
+        if all(self._finished(step, self._inputs(step)) for step in tunings):
+            return
+        problems: list[Problem] = []
+        seen: set[tuple[object, ...]] = set()
+        for step in steps:
+            if step.files and step.files not in seen:
+                seen.add(step.files)
+                try:
+                    step.preflight()
+                except CalqueError as error:
+                    problems += error.problems
+        if problems:
+            raise RecipeError(*dict.fromkeys(problems))
+
+    def _inputs(self, step: Step) -> Inputs:
+        return inputs_of(step, self.records, self.workshop)
+
+    def _finished(self, step: Step, inputs: Inputs) -> Record | None:
+        return self.folder.finished(step.name, inputs)
+
+    def _step(self, step: Step) -> None:
+        inputs = self._inputs(step)
+        why = self._why(step, inputs)
+        record = self._finished(step, inputs)
+        if record is not None:
+            self.watcher.cached(step.name)
+        else:
+            record = self._do(step, inputs, why)
+        self.records[step.name] = record
+
+    def _why(self, step: Step, inputs: Inputs) -> str:
+        before = self.folder.before(step.name)
+        if before is None:
+            return ""
+        found = "; ".join(differences(before.inputs, inputs))
+        return found or "its files were changed by another hand"
+
+    def _do(self, step: Step, inputs: Inputs, why: str) -> Record:
+        self.watcher.started(step.name, why)
+        self.folder.log("started", step=step.name, key=inputs.key, why=why)
+        began = time.monotonic()
+        target = self.folder.begin(step.name, inputs, resumes=step.resumes)
+        work = Work(target, self._after(step), self.workshop, partial(self.watcher.progressed, step.name))
+        counts = step.carry_out(work)
+        record = self.folder.finish(step.name, inputs, counts)
+        seconds = time.monotonic() - began
+        self.folder.log("finished", step=step.name, key=inputs.key, seconds=round(seconds, 3))
+        self.folder.hashes.save()
+        self.watcher.finished(step.name, counts, seconds)
+        self.done += 1
+        return record
+
+    def _after(self, step: Step) -> Mapping[str, Path]:
+        return {name: self.folder.place(name) for name in step.after}

@@ -1,0 +1,122 @@
+"""Files to demonstrations of one part in one language."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TypeVar
+
+from calque.corpora.alpaca import read_alpaca
+from calque.corpora.demonstration_files import write_demonstrations
+from calque.corpora.ledger import Ledger
+from calque.corpora.pairs import PairFiles, read_pairs
+from calque.corpora.writing import write_json
+from calque.demonstrations.translation import translation_demonstrations
+from calque.errors import CalqueError, DataError, Problem
+from calque.recipes.resolve import ResolvedPart
+from calque.recipes.schema import TranslationPart
+from calque.recipes.steps import Work
+from calque.records import Demonstration, Rejected
+
+Row = TypeVar("Row")
+EVERY = 1000  # rows between two words on progress
+
+
+@dataclass(frozen=True)
+class Demonstrate:
+    """Read the files of a part, drop what cannot be used, make demonstrations."""
+
+    part: ResolvedPart
+    licence: str
+    seed: int
+
+    kind: ClassVar[Literal["demonstrate"]] = "demonstrate"
+    after: ClassVar[tuple[str, ...]] = ()
+    model: ClassVar[Literal[""]] = ""
+    resumes: ClassVar[bool] = False
+
+    @property
+    def name(self) -> str:
+        """`demonstrate-PART-LANG`."""
+        return f"demonstrate-{self.part.name}"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The part's own settings; the seed where something is drawn."""
+        settings = {
+            **self.part.part.model_dump(mode="json"),
+            "language": self.part.language,
+            "licence": self.licence,
+        }
+        if isinstance(self.part.part, TranslationPart):
+            settings["seed"] = self.seed
+            if self.part.pairs is not None:
+                settings["columns"] = [self.part.pairs.english_column, self.part.pairs.target_column]
+        return settings
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The source files."""
+        return self.part.paths
+
+    def preflight(self) -> str:
+        """Nothing: reading them is the step itself, and it comes first."""
+        return ""
+
+    def carry_out(self, work: Work) -> dict[str, Any]:
+        """Write demonstrations.jsonl, dropped.jsonl and counts.json."""
+        with Ledger(work.folder / "dropped.jsonl") as ledger:
+            if isinstance(self.part.part, TranslationPart) and self.part.pairs is not None:
+                kept = self._translations(self.part.part, self.part.pairs, ledger, work)
+            else:
+                kept = write_demonstrations(
+                    work.folder / "demonstrations.jsonl", _told(ledger.keep(self._instructions()), work)
+                )
+            counts = {**ledger.counts(), "files": [path.name for path in self.files]}
+        if not kept:
+            reasons = (
+                ", ".join(f"{n} × {reason}" for reason, n in counts["dropped"].items()) or "no row at all"
+            )
+            raise DataError(Problem(f"no row can be used ({reasons})", str(self.files[0])))
+        write_json(work.folder / "counts.json", counts)
+        return counts
+
+    def _instructions(self) -> Iterator[Demonstration | Rejected]:
+        problems: list[Problem] = []
+        for path in self.part.files:
+            try:
+                yield from read_alpaca(path, self.part.language, self.licence)
+            except DataError as error:  # go on, so that all broken files are named at once
+                problems += error.problems
+        if problems:
+            raise DataError(*problems)
+
+    def _translations(self, part: TranslationPart, pairs: PairFiles, ledger: Ledger, work: Work) -> int:
+        try:
+            made = translation_demonstrations(
+                _told(ledger.keep(read_pairs(pairs)), work),
+                language=self.part.language,
+                count=None if part.count == "all" else part.count,
+                share_into_target=part.share_into_target,
+                prompt_language=part.prompt_language,
+                seed=self.seed,
+            )
+        except CalqueError as error:
+            raise type(error)(*(_at(problem, pairs.paths[0]) for problem in error.problems)) from None
+        ledger.set_aside("not_drawn", ledger.kept - len(made))
+        return write_demonstrations(work.folder / "demonstrations.jsonl", made)
+
+
+def _at(problem: Problem, path: Path) -> Problem:
+    """The problem with the file it is in, if it does not say."""
+    return problem if problem.file else Problem(problem.message, str(path), problem.line, problem.remedy)
+
+
+def _told(rows: Iterator[Row], work: Work) -> Iterator[Row]:
+    count = 0
+    for count, row in enumerate(rows, start=1):
+        if count % EVERY == 0:
+            work.progress(count, 0)
+        yield row
+    work.progress(count, count)

@@ -1,0 +1,116 @@
+"""A system and a benchmark in a language to scores and answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from calque.corpora.json_rows import read_json
+from calque.recipes.resolve import ResolvedBenchmark, ResolvedSystem
+from calque.recipes.schema import Evaluate as Settings
+from calque.recipes.schema import ModelSettings
+from calque.recipes.steps import Work
+from calque.recipes.steps.encode import template_files, template_settings
+
+if TYPE_CHECKING:
+    from calque.evaluation.items import ItemSet
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Ask a system every item of a benchmark in one language, and score the answers."""
+
+    system: ResolvedSystem
+    benchmark: ResolvedBenchmark
+    evaluate: Settings
+    model_settings: ModelSettings
+    template: str
+    seed: int
+
+    kind: ClassVar[Literal["evaluate"]] = "evaluate"
+    model: ClassVar[Literal["weights"]] = "weights"
+    resumes: ClassVar[bool] = False
+
+    @property
+    def name(self) -> str:
+        """`evaluate-SYSTEM-BENCHMARK-LANG`."""
+        return f"evaluate-{self.system.name}-{self.benchmark.name}-{self.benchmark.language}"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """How it is asked; the system's name stands in every score."""
+        return {
+            "benchmark": self.benchmark.name,
+            "language": self.benchmark.language,
+            "prompt_language": self.evaluate.prompt_language,
+            "limit": self.evaluate.limit,
+            "precision": self.evaluate.precision,
+            **template_settings(self.model_settings),
+            "system": self.system.name,
+            "seed": self.seed,
+        }
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The benchmark's files, and a template of one's own."""
+        from calque.evaluation.benchmarks import benchmark_of
+        from calque.evaluation.source import gather
+
+        made = benchmark_of(self.benchmark.name)
+        return (
+            *gather(self.benchmark.files, made.ending, made.folders),
+            *template_files(self.template),
+        )
+
+    @property
+    def after(self) -> tuple[str, ...]:
+        """The tuned model, if the system is not the base itself."""
+        return (f"tune-{self.system.name}",) if self.system.mix else ()
+
+    def preflight(self) -> str:
+        """Read the benchmark: a fault in it must not show after hours of tuning."""
+        asked = self._items()
+        dropped = "".join(f", {n:,} × {reason}" for reason, n in asked.reasons().items())
+        return f"{len(asked.items):,} questions{dropped}"
+
+    def _items(self) -> ItemSet:
+        from calque.evaluation.evaluate import items_of
+
+        return items_of(
+            self.benchmark.name,
+            self.benchmark.files,
+            self.benchmark.language,
+            seed=self.seed,
+            prompt_language=self.evaluate.prompt_language,
+            limit=self.evaluate.limit,
+        )
+
+    def carry_out(self, work: Work) -> dict[str, Any]:
+        """Write scores.jsonl, answers.jsonl, dropped.jsonl, notes.jsonl and counts.json."""
+        from calque.evaluation.benchmarks import benchmark_of
+        from calque.evaluation.evaluate import evaluate
+
+        tuned = work.after[self.after[0]] if self.after else None
+        engine = work.workshop.engine(self.system.name, tuned, self.evaluate.precision)
+        passes = 2 if benchmark_of(self.benchmark.name).chooses else 1
+        done, total = 0, passes * len(self._items().items)
+
+        def progress(more: int, /) -> None:
+            nonlocal done
+            done += more
+            work.progress(done, total)
+
+        evaluate(
+            self.benchmark.name,
+            self.benchmark.files,
+            self.benchmark.language,
+            engine,
+            model=self.system.name,
+            out=work.folder,
+            seed=self.seed,
+            prompt_language=self.evaluate.prompt_language,
+            limit=self.evaluate.limit,
+            progress=progress,
+        )
+        return dict(read_json(work.folder / "counts.json"))

@@ -1,0 +1,57 @@
+"""Parts to the mixture of one system, with exact counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from calque.corpora.demonstration_files import read_demonstrations, write_demonstrations
+from calque.corpora.writing import write_json
+from calque.demonstrations.mixture import Part, mix
+from calque.recipes.resolve import ResolvedSystem
+from calque.recipes.steps import Work
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Draw so many demonstrations of each part and shuffle them."""
+
+    system: ResolvedSystem
+    seed: int
+
+    kind: ClassVar[Literal["mix"]] = "mix"
+    files: ClassVar[tuple[Path, ...]] = ()
+    model: ClassVar[Literal[""]] = ""
+    resumes: ClassVar[bool] = False
+
+    @property
+    def name(self) -> str:
+        """`mix-SYSTEM`."""
+        return f"mix-{self.system.name}"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """How much of each part, in the order in which duplicates are decided."""
+        return {"mix": [[part, amount] for part, amount in self.system.mix.items()], "seed": self.seed}
+
+    @property
+    def after(self) -> tuple[str, ...]:
+        """The parts."""
+        return tuple(f"demonstrate-{part}" for part in self.system.mix)
+
+    def preflight(self) -> str:
+        """Nothing to look at from outside."""
+        return ""
+
+    def carry_out(self, work: Work) -> dict[str, Any]:
+        """Write demonstrations.jsonl and counts.json."""
+        parts = [
+            Part(name, list(read_demonstrations(work.after[step] / "demonstrations.jsonl")), amount)
+            for step, (name, amount) in zip(self.after, self.system.mix.items(), strict=True)
+        ]
+        mixture = mix(parts, seed=self.seed)
+        write_demonstrations(work.folder / "demonstrations.jsonl", mixture.demonstrations)
+        write_json(work.folder / "counts.json", mixture.counts)
+        work.progress(len(mixture.demonstrations), len(mixture.demonstrations))
+        return dict(mixture.counts)

@@ -1,0 +1,125 @@
+"""An encoded mixture and the base model to a tuned model."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from calque.corpora.writing import json_line, write_json, write_jsonl
+from calque.recipes.code_version import code_version
+from calque.recipes.resolve import ResolvedSystem
+from calque.recipes.steps import Work
+
+ELSEWHERE = {"max_tokens", "overlong"}  # settled when the rows were encoded
+HARMLESS = {"checkpoint_steps"}  # changes no bit of what comes out
+
+
+@dataclass(frozen=True)
+class Tune:
+    """Tune the base on the mixture of one system."""
+
+    system: ResolvedSystem
+    seed: int
+
+    kind: ClassVar[Literal["tune"]] = "tune"
+    files: ClassVar[tuple[Path, ...]] = ()
+    model: ClassVar[Literal["weights"]] = "weights"
+    resumes: ClassVar[bool] = True
+
+    @property
+    def name(self) -> str:
+        """`tune-SYSTEM`."""
+        return f"tune-{self.system.name}"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the outcome depends on."""
+        settings = self.system.tuning.model_dump(mode="json", exclude=ELSEWHERE | HARMLESS)
+        if self.system.tuning.method == "full":
+            del settings["lora"]
+        return {**settings, "seed": self.seed}
+
+    @property
+    def after(self) -> tuple[str, ...]:
+        """The encoded mixture."""
+        return (f"encode-{self.system.name}",)
+
+    def preflight(self) -> str:
+        """Nothing to look at from outside."""
+        return ""
+
+    def carry_out(self, work: Work) -> dict[str, Any]:
+        """Write `adapter/` or `model/`, loss.jsonl and lineage.json."""
+        from calque.tuning.encode import read_encoded
+        from calque.tuning.loop import StepLog, tune
+
+        workshop = work.workshop
+        workshop.release()
+        losses = _LiveLog(work.folder / "loss.jsonl")
+
+        def on_step(entry: StepLog, steps: int) -> None:
+            losses.add(entry.step, _row(entry))
+            work.progress(entry.step, steps, f"loss {entry.loss:.3f}")
+
+        step = json.loads((work.after[self.after[0]] / "step.json").read_text(encoding="utf-8"))
+        tuned = tune(
+            workshop.base,
+            read_encoded(work.after[self.after[0]]),
+            self.system.tuning,
+            seed=self.seed,
+            folder=work.folder,
+            fingerprint={
+                "base model": workshop.weights_sha256,
+                "encoded rows": json.dumps(step["outputs"], sort_keys=True),
+                "settings": json.dumps(self.settings, sort_keys=True),
+                "code": code_version("tune"),
+            },
+            on_step=on_step,
+        )
+        for left in [*work.folder.glob("checkpoint-*"), *work.folder.glob(".checkpoint-*")]:
+            shutil.rmtree(left)
+        write_jsonl(work.folder / "loss.jsonl", tuned.log)
+        lineage = {
+            "base": workshop.base.name if "/" in workshop.settings.path else workshop.base.folder.name,
+            "base_sha256": workshop.weights_sha256,
+            "method": self.system.tuning.method,
+            "start": "base",
+            "adapter": "none" if self.system.tuning.method == "full" else "adapter",
+            "parameters": tuned.parameters,
+            "trainable": tuned.trainable,
+            "precision": tuned.dtype,
+            "settings": self.settings,
+        }
+        write_json(work.folder / "lineage.json", lineage)
+        return {
+            "steps": len(tuned.log),
+            "tokens": sum(row["tokens"] for row in tuned.log),
+            "trained_tokens": sum(row["trained_tokens"] for row in tuned.log),
+            "examples": sum(row["examples"] for row in tuned.log),
+        }
+
+
+def _row(entry: Any) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(entry)
+
+
+class _LiveLog:
+    """The losses while they come, for those who watch; a run that goes on first drops what it will write again."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._opened = False
+
+    def add(self, step: int, row: dict[str, Any]) -> None:
+        """Append the row of a step (from 1)."""
+        if not self._opened:
+            self._opened = True
+            before = self._path.read_bytes().splitlines(keepends=True) if self._path.is_file() else []
+            self._path.write_bytes(b"".join(before[: step - 1]))
+        with self._path.open("ab") as stream:
+            stream.write(json_line(row))
