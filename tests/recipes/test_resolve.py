@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from calque.errors import RecipeError
+from calque.recipes.reading import read_recipe
+from calque.recipes.resolve import Resolved, resolve
+
+
+def resolved(folder: Path, *words: str) -> Resolved:
+    read = read_recipe(str(folder / "recipe.yaml"), words)
+    return resolve(read.recipe, read.folder)
+
+
+def test_x_is_written_out(project: Path) -> None:
+    found = resolved(project)
+    assert [s.name for s in found.systems] == ["base", "en-alpaca", "x-alpaca-it", "x-crossalpaca-it"]
+    assert [p.name for p in found.parts] == ["en-instructions-en", "x-instructions-it", "translations-it"]
+    assert found.systems[3].mix == {"x-instructions-it": "all", "translations-it": "all"}
+    assert [(b.name, b.language) for b in found.benchmarks] == [("xquad", "en"), ("xquad", "it")]
+    assert found.systems[2].scored_in == ("en", "it")
+
+
+def test_a_system_of_its_own_settings(project: Path) -> None:
+    path = project / "recipe.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(
+        text.replace("en-alpaca: {", "en-alpaca: {tuning: {method: lora, lora: {r: 2}}, "), encoding="utf-8"
+    )
+    by_name = {s.name: s.tuning for s in resolved(project).systems}
+    assert (by_name["en-alpaca"].method, by_name["en-alpaca"].lora.r) == ("lora", 2)
+    assert (by_name["en-alpaca"].epochs, by_name["x-alpaca-it"].method) == (2, "full")
+
+
+def test_every_missing_file_is_named_at_once(project: Path) -> None:
+    (project / "pairs.tsv").unlink()
+    (project / "instructions.it.json").rename(project / "instruction.it.json")
+    (project / "xquad.it.json").unlink()
+    with pytest.raises(RecipeError) as caught:
+        resolved(project)
+    files = {Path(p.file).name: p.remedy for p in caught.value.problems}
+    assert set(files) == {"pairs.tsv", "instructions.it.json", "xquad.it.json"}
+    assert files["instructions.it.json"] == "did you mean 'instruction.it.json'?"
+
+
+def test_a_baseline_without_its_source_is_left_out_and_said(project: Path) -> None:
+    path = project / "recipe.yaml"
+    text = path.read_text(encoding="utf-8").replace(", en: instructions.en.json", "")
+    path.write_text(
+        text.replace("en-instructions: all}}", "en-instructions: all}, when_missing: skip}"), encoding="utf-8"
+    )
+    found = resolved(project)
+    assert [s.name for s in found.systems] == ["base", "x-alpaca-it", "x-crossalpaca-it"]
+    assert found.notes == ("en-alpaca is left out: sources.instructions.en is not given",)
+
+
+def test_unknown_names_have_a_near_one(project: Path) -> None:
+    path = project / "recipe.yaml"
+    text = path.read_text(encoding="utf-8").replace("[[x-alpaca,", "[[x-alpacca,")
+    path.write_text(text.replace("{x-instructions: all, tr", "{x-instruction: all, tr"), encoding="utf-8")
+    with pytest.raises(RecipeError) as caught:
+        resolved(project)
+    assert {(p.message, p.remedy) for p in caught.value.problems} == {
+        ("systems.x-crossalpaca.mix: there is no part 'x-instruction'", "did you mean 'x-instructions'?"),
+        ("comparisons: there is no system 'x-alpacca'", "did you mean 'x-alpaca'?"),
+    }

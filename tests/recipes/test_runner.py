@@ -1,0 +1,269 @@
+"""A recipe carried out on small files: what is done, what is done again, what stays to the byte."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from calque.errors import CalqueError, DataError, ModelError, RecipeError, RunError
+from calque.recipes.reading import read_recipe
+from calque.recipes.runner import Outcome, prepare
+from calque.recipes.runner import run as carry_out
+from calque.recipes.watch import Silent
+
+SCRATCH = ("partial", "earlier", "log.jsonl", ".lock")
+
+
+class Listener(Silent):
+    """Remembers what was done, and why."""
+
+    def __init__(self) -> None:
+        self.done: dict[str, str] = {}
+        self.notes: list[str] = []
+
+    def started(self, name: str, why: str) -> None:
+        self.done[name] = why
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def run(project: Path, *words: str, out: str = "run") -> tuple[Outcome, Listener]:
+    listener = Listener()
+    read = read_recipe(str(project / "recipe.yaml"), words)
+    return carry_out(prepare(read), project / out, listener), listener
+
+
+def bytes_of(folder: Path) -> dict[str, bytes]:
+    """All that a finished run holds, but for scratch and clock."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.relative_to(folder).parts[0] not in SCRATCH
+    }
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_a_run_leaves_what_it_promises_and_the_second_does_nothing(project: Path) -> None:
+    outcome, listener = run(project)
+    folder = outcome.folder
+    assert list(listener.done) == [
+        "demonstrate-en-instructions-en",
+        "demonstrate-x-instructions-it",
+        "demonstrate-translations-it",
+        *("mix-en-alpaca", "encode-en-alpaca", "mix-x-alpaca-it", "encode-x-alpaca-it"),
+        *("mix-x-crossalpaca-it", "encode-x-crossalpaca-it"),
+        *("evaluate-base-xquad-en", "evaluate-base-xquad-it"),
+        *("tune-en-alpaca", "evaluate-en-alpaca-xquad-en", "evaluate-en-alpaca-xquad-it"),
+        *("tune-x-alpaca-it", "evaluate-x-alpaca-it-xquad-en", "evaluate-x-alpaca-it-xquad-it"),
+        *(
+            "tune-x-crossalpaca-it",
+            "evaluate-x-crossalpaca-it-xquad-en",
+            "evaluate-x-crossalpaca-it-xquad-it",
+        ),
+    ]
+    for name in ("recipe.yaml", "manifest.json", "scores.jsonl", "report.html", "log.jsonl"):
+        assert (folder / name).stat().st_size > 0
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    counts = {step["name"]: step["counts"] for step in manifest["steps"]}
+    assert counts["demonstrate-translations-it"]["dropped"] == {"not_drawn": 12}
+    assert counts["mix-x-crossalpaca-it"]["parts"] == {"x-instructions-it": 24, "translations-it": 12}
+    assert counts["tune-x-crossalpaca-it"] == {
+        "steps": 10,  # 36 rows in steps of 8, twice
+        "tokens": counts["encode-x-crossalpaca-it"]["tokens"] * 2,
+        "trained_tokens": counts["encode-x-crossalpaca-it"]["trained_tokens"] * 2,
+        "examples": 72,
+    }
+    assert manifest["comparisons"] == [["x-alpaca", "x-crossalpaca"]]
+    assert manifest["model"]["path"] == "model"
+    assert str(project) not in (folder / "manifest.json").read_text(encoding="utf-8")
+    scores = rows(folder / "scores.jsonl")
+    assert {score["model"] for score in scores} == {"base", "en-alpaca", "x-alpaca-it", "x-crossalpaca-it"}
+    assert all(score["n"] == 4 and score["low"] <= score["value"] <= score["high"] for score in scores)
+    first = bytes_of(folder)
+    again, listener = run(project)
+    assert (again.done, listener.done) == (0, {})
+    assert bytes_of(folder) == first
+
+
+def test_a_changed_setting_redoes_what_depends_on_it_and_says_so(project: Path) -> None:
+    run(project)
+    before = bytes_of(project / "run")
+    _, listener = run(project, "demonstrate.translations.share_into_target=1.0")
+    assert list(listener.done) == [
+        "demonstrate-translations-it",
+        "mix-x-crossalpaca-it",
+        "encode-x-crossalpaca-it",
+        "tune-x-crossalpaca-it",
+        "evaluate-x-crossalpaca-it-xquad-en",
+        "evaluate-x-crossalpaca-it-xquad-it",
+    ]
+    assert listener.done["demonstrate-translations-it"] == "share_into_target: 0.5 → 1.0"
+    assert listener.done["mix-x-crossalpaca-it"] == "demonstrate-translations-it came out otherwise"
+    outcome, listener = run(project)
+    assert outcome.done == 0, "changed back, the earlier steps are taken again"
+    assert bytes_of(project / "run") == before
+
+
+def test_a_changed_file_counts_by_its_content_not_by_its_date(project: Path) -> None:
+    run(project)
+    os.utime(project / "instructions.it.json")
+    assert run(project)[0].done == 0
+    path = project / "xquad.it.json"
+    path.write_text(path.read_text(encoding="utf-8").replace("Chi?", "Chi mai?"), encoding="utf-8")
+    _, listener = run(project)
+    assert set(listener.done) == {
+        f"evaluate-{system}-xquad-it" for system in ("base", "en-alpaca", "x-alpaca-it", "x-crossalpaca-it")
+    }
+    assert listener.done["evaluate-base-xquad-it"] == "xquad.it.json has changed"
+
+
+def test_an_equal_outcome_stops_the_wave(project: Path) -> None:
+    """A row that is dropped anyway changes a file, and nothing behind the step that reads it."""
+    run(project)
+    with (project / "pairs.tsv").open("a", encoding="utf-8") as stream:
+        stream.write("same\tsame\n")
+    _, listener = run(project)
+    assert next(iter(listener.done)) == "demonstrate-translations-it"
+    assert "tune-x-alpaca-it" not in listener.done
+
+
+def test_a_step_whose_files_were_touched_is_done_again(project: Path) -> None:
+    run(project)
+    before = bytes_of(project / "run")
+    (project / "run/steps/mix-x-alpaca-it/demonstrations.jsonl").write_text("", encoding="utf-8")
+    _, listener = run(project)
+    assert listener.done == {"mix-x-alpaca-it": "its files were changed by another hand"}
+    assert bytes_of(project / "run") == before
+
+
+def test_a_system_that_is_no_longer_asked_for_is_kept_aside(project: Path) -> None:
+    run(project)
+    path = project / "recipe.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("  en-alpaca: {mix: {en-instructions: all}}\n", ""), encoding="utf-8")
+    outcome, listener = run(project)
+    assert outcome.done == 0
+    assert "tune-en-alpaca is no longer asked for; it was moved to earlier/" in listener.notes
+    assert not (project / "run/steps/tune-en-alpaca").exists()
+    path.write_text(text, encoding="utf-8")
+    assert run(project)[0].done == 0
+
+
+def test_the_resolved_recipe_makes_the_same_run_elsewhere(project: Path) -> None:
+    outcome, _ = run(project, "tuning.epochs=1")
+    read = read_recipe(str(outcome.folder))
+    carry_out(prepare(read), project / "other")
+    first, second = bytes_of(outcome.folder), bytes_of(project / "other")
+    del first["report.html"], second["report.html"]
+    assert first == second
+
+
+@pytest.mark.parametrize("seconds", [2.5, 6.0, 8.0])
+def test_after_a_kill_the_same_bytes_come_out(project: Path, seconds: float) -> None:
+    """SIGKILL at some moment, then again until it ends; whatever the moment, nothing differs."""
+    command = [
+        sys.executable,
+        *("-c", "from calque.cli import main; main()", "run"),
+        *("recipe.yaml", "tuning.checkpoint_steps=1"),
+    ]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    whole = subprocess.run(
+        [*command, "out=whole"], cwd=project, env=environment, capture_output=True, check=False
+    )
+    assert whole.returncode == 0, whole.stderr.decode()
+    process = subprocess.Popen(
+        [*command, "out=killed"], cwd=project, env=environment, stdout=subprocess.DEVNULL
+    )
+    time.sleep(seconds)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    again = subprocess.run(
+        [*command, "out=killed"], cwd=project, env=environment, capture_output=True, check=False
+    )
+    assert again.returncode == 0, again.stderr.decode()
+    first, second = bytes_of(project / "whole"), bytes_of(project / "killed")
+    del first["report.html"], second["report.html"]  # its title is the folder's name
+    assert first == second
+
+
+def test_all_faults_in_the_data_are_told_at_once(project: Path) -> None:
+    rows = json.loads((project / "instructions.it.json").read_text(encoding="utf-8"))
+    (project / "instructions.it.json").write_text(json.dumps(rows)[:-40], encoding="utf-8")
+    (project / "pairs.tsv").write_text("only one column\n", encoding="utf-8")
+    with pytest.raises(CalqueError) as caught:
+        run(project)
+    assert {Path(p.file).name for p in caught.value.problems} == {"instructions.it.json", "pairs.tsv"}
+    assert not (project / "run/manifest.json").exists()
+
+
+def test_bad_rows_are_put_aside_and_the_counts_add_up(project: Path) -> None:
+    path = project / "instructions.it.json"
+    given = json.loads(path.read_text(encoding="utf-8"))
+    given[6]["output"] = 7
+    given[9]["output"] = " "
+    path.write_text(json.dumps(given), encoding="utf-8")
+    outcome, _ = run(project)
+    folder = outcome.folder / "steps/demonstrate-x-instructions-it"
+    counts = json.loads((folder / "counts.json").read_text(encoding="utf-8"))
+    assert (counts["rows"], counts["kept"], counts["dropped"]) == (
+        24,
+        22,
+        {"empty_response": 1, "wrong_type": 1},
+    )
+    dropped = rows(folder / "dropped.jsonl")
+    assert [(row["file"], row["row"], row["reason"]) for row in dropped] == [
+        ("instructions.it.json", 7, "wrong_type"),
+        ("instructions.it.json", 10, "empty_response"),
+    ]
+
+
+def test_a_row_over_the_limit_is_an_error_that_names_the_remedies(project: Path) -> None:
+    with pytest.raises(DataError, match="longer than 16 tokens") as caught:
+        run(project, "tuning.max_tokens=16")
+    assert "tuning.overlong=drop" in str(caught.value)
+
+
+def test_a_broken_benchmark_shows_before_anything_is_tuned(project: Path) -> None:
+    (project / "xquad.it.json").write_text('{"data": [', encoding="utf-8")
+    listener = Listener()
+    read = read_recipe(str(project / "recipe.yaml"))
+    with pytest.raises(RecipeError, match=r"xquad\.it\.json"):
+        carry_out(prepare(read), project / "run", listener)
+    assert not any(name.startswith("tune") for name in listener.done)
+
+
+def test_a_folder_that_is_no_model_is_refused(project: Path) -> None:
+    (project / "model").unlink()
+    (project / "model").mkdir()
+    with pytest.raises(ModelError, match=r"no config\.json"):
+        run(project)
+
+
+def test_a_folder_with_other_things_is_not_touched(project: Path) -> None:
+    (project / "run").mkdir()
+    (project / "run/thesis.tex").write_text("mine", encoding="utf-8")
+    with pytest.raises(RunError, match=r"thesis\.tex"):
+        run(project)
+    assert [path.name for path in (project / "run").iterdir()] == ["thesis.tex"]
+
+
+def test_two_processes_do_not_work_in_one_run(project: Path) -> None:
+    import fcntl
+
+    (project / "run").mkdir()
+    with (project / "run/.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(RunError, match="another process"):
+            run(project)
