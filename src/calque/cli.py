@@ -63,17 +63,22 @@ def run(recipe: RecipeName, changes: Words = None) -> None:
     from rich.console import Console
 
     from calque.console import Screen
+    from calque.recipes.ranks import ranks
     from calque.recipes.reading import read_recipe
-    from calque.recipes.runner import prepare
+    from calque.recipes.runner import follow, prepare
     from calque.recipes.runner import run as carry_out
 
     words, out = _out(changes or [])
     read = read_recipe(recipe, words)
     if out is None:
         out = Path(recipe) if Path(recipe).is_dir() else Path("runs") / read.recipe.name
-    console = Console(stderr=False)
+    prepared = prepare(read)
+    if not ranks().leads:
+        follow(prepared, out)
+        return
+    console = Console()
     with Screen(console) as screen:
-        outcome = carry_out(prepare(read), out, screen)
+        outcome = carry_out(prepared, out, screen)
         screen.ended()
     from calque.reports.show import score_table
 

@@ -29,3 +29,10 @@ def resolve_dtype(precision: str, device: torch.device) -> torch.dtype:
     if precision == "auto":
         return torch.bfloat16 if computes_bf16(device) else torch.float32
     return torch.bfloat16 if precision == "bf16" else torch.float32
+
+
+def answering_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """The dtype to answer in. `auto` is fp32 on a CPU, where answers then do not depend on the batch they stand in."""
+    if precision == "auto" and device.type == "cpu":
+        return torch.float32
+    return resolve_dtype(precision, device)

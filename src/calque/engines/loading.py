@@ -23,6 +23,11 @@ class ModelFiles:
     folder: Path
     trust_remote_code: bool = False
 
+    @property
+    def label(self) -> str:
+        """What the model is called in files: its hub id, or the name of its folder without the way there."""
+        return self.folder.resolve().name if Path(self.name).expanduser().exists() else self.name
+
 
 def find_model(name: str, *, revision: str | None = None, trust_remote_code: bool = False) -> ModelFiles:
     """The folder of a model: `name` is a folder, or a hub id that is fetched or found in the hub's cache."""
@@ -75,14 +80,15 @@ def _check(name: str, folder: Path) -> None:
 def model_sha256(files: ModelFiles) -> str:
     """Content address of a model: config, tokenizer and weights, whatever the folder is called."""
     total = hashlib.sha256()
-    for path in sorted(_content(files.folder)):
+    for path in sorted(content(files.folder)):
         with path.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         total.update(f"{path.name}\0{digest}\n".encode())
     return total.hexdigest()
 
 
-def _content(folder: Path) -> Iterator[Path]:
+def content(folder: Path) -> Iterator[Path]:
+    """The files of a model folder that say what the model is."""
     for path in folder.iterdir():
         if path.suffix in (".json", ".safetensors", ".model", ".jinja", ".txt", ".py") and path.is_file():
             yield path

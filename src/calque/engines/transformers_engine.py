@@ -9,7 +9,7 @@ import torch
 
 from calque.engines import Completion, Progress
 from calque.prompts.encoding import Encoder
-from calque.records import Conversation, Message
+from calque.records import Conversation
 
 
 class TransformersEngine:
@@ -20,7 +20,7 @@ class TransformersEngine:
         self.encoder = encoder
         self.identity = identity
         self.tokens_per_batch = tokens_per_batch
-        self.stop_id = _stop_id(encoder)
+        self.stop_id = encoder.stop_id
         self.longest = getattr(model.config, "max_position_embeddings", None) or 1 << 30
 
     def complete(
@@ -138,10 +138,3 @@ class TransformersEngine:
                 yield [float(span[0, answer[0]]) for answer in answers]
             else:
                 yield [float(span.gather(1, torch.tensor(answers[0], device=device)[:, None]).sum())]
-
-
-def _stop_id(encoder: Encoder) -> int:
-    """The token that ends an answer, as the renderer writes it."""
-    turn = (Message("user", "a", "en"), Message("assistant", "b", "en", trained=True))
-    stop = next(s for s in encoder.renderer.segments(turn) if s.token and s.trained)
-    return int(encoder.tokenizer.convert_tokens_to_ids(stop.text))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import os
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -98,9 +97,8 @@ def _model(workshop: Workshop) -> dict[str, Any]:
     """The base model, as its own files describe it."""
     folder = workshop.base.folder
     config = json.loads(_text(folder / "config.json"))
-    local = Path(workshop.base.name).expanduser().exists()
     return {
-        "path": os.path.basename(os.path.normpath(folder)) if local else workshop.base.name,  # noqa: PTH119
+        "path": workshop.base.label,
         "revision": workshop.settings.revision,
         "sha256": workshop.weights_sha256,
         "architecture": ", ".join(config.get("architectures") or []),

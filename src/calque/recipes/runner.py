@@ -6,7 +6,6 @@ Run again, a run goes on where it stopped. A step is done again if and only if w
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +14,7 @@ from calque.errors import CalqueError, Problem, RecipeError
 from calque.recipes.folder import RunFolder, opened
 from calque.recipes.outcome import write_outcome
 from calque.recipes.plan import plan, template_of
+from calque.recipes.ranks import Ranks, ranks
 from calque.recipes.reading import Read
 from calque.recipes.record import Inputs, Record, differences, inputs_of
 from calque.recipes.relocate import write_recipe
@@ -60,10 +60,30 @@ def prepare(read: Read) -> Prepared:
 def run(prepared: Prepared, out: Path, watcher: Watcher | None = None) -> Outcome:
     """Carry a recipe out in folder `out`."""
     watcher = watcher or Silent()
-    with opened(out) as folder:
-        workshop = workshop_of(prepared, folder)
-        write_recipe(prepared.read, out / "recipe.yaml")
-        return _Run(prepared, folder, workshop, watcher).carry_out()
+    group = ranks()
+    try:
+        with opened(out) as folder:
+            workshop = workshop_of(prepared, folder)
+            write_recipe(prepared.read, out / "recipe.yaml")
+            return _Run(prepared, folder, workshop, watcher, group).carry_out()
+    finally:
+        group.tell(None)
+
+
+def follow(prepared: Prepared, out: Path) -> None:
+    """Under torchrun, what all processes but the first do: join in the steps that are for all, until it has ended."""
+    group = ranks()
+    folder = RunFolder(out)
+    steps = {step.name: step for step in prepared.steps}
+    workshop: Workshop | None = None
+    while (joined := group.tell(None)) is not None:
+        workshop = workshop or workshop_of(prepared, folder)
+        name, target, after = joined
+        steps[name].carry_out(Work(target, after, workshop, _unheard, leads=False))
+
+
+def _unheard(done: int, total: int, note: str = "") -> None:
+    """Progress of a process that has no screen."""
 
 
 def workshop_of(prepared: Prepared, folder: RunFolder) -> Workshop:
@@ -78,11 +98,14 @@ def workshop_of(prepared: Prepared, folder: RunFolder) -> Workshop:
 
 
 class _Run:
-    def __init__(self, prepared: Prepared, folder: RunFolder, workshop: Workshop, watcher: Watcher) -> None:
+    def __init__(
+        self, prepared: Prepared, folder: RunFolder, workshop: Workshop, watcher: Watcher, group: Ranks
+    ) -> None:
         self.prepared = prepared
         self.folder = folder
         self.workshop = workshop
         self.watcher = watcher
+        self.group = group
         self.records: dict[str, Record] = {}
         self.done = 0
 
@@ -163,7 +186,10 @@ class _Run:
         self.folder.log("started", step=step.name, key=inputs.key, why=why)
         began = time.monotonic()
         target = self.folder.begin(step.name, inputs, resumes=step.resumes)
-        work = Work(target, self._after(step), self.workshop, partial(self.watcher.progressed, step.name))
+        after = {name: self.folder.place(name) for name in step.after}
+        work = Work(target, after, self.workshop, partial(self.watcher.progressed, step.name))
+        if step.kind == "tune":
+            self.group.tell((step.name, target, after))
         counts = step.carry_out(work)
         record = self.folder.finish(step.name, inputs, counts)
         seconds = time.monotonic() - began
@@ -172,6 +198,3 @@ class _Run:
         self.watcher.finished(step.name, counts, seconds)
         self.done += 1
         return record
-
-    def _after(self, step: Step) -> Mapping[str, Path]:
-        return {name: self.folder.place(name) for name in step.after}

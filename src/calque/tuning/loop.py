@@ -124,7 +124,7 @@ def tune(
         if done % settings.checkpoint_steps == 0 and done < len(plan) and accelerator.is_main_process:
             save_checkpoint(folder, Progressed(done, log), fingerprint, parameters, optimizer)
     if accelerator.is_main_process:
-        save_tuned(model, load_tokenizer(base), folder, settings, base.name)
+        save_tuned(model, load_tokenizer(base), folder, settings, base.label)
     accelerator.wait_for_everyone()
     return Tuned(log, *parameter_counts(model), dtype=str(dtype).removeprefix("torch."))
 

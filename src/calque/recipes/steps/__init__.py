@@ -16,13 +16,15 @@ Kind = Literal["demonstrate", "mix", "encode", "tune", "evaluate"]
 class Work:
     """What a step is given: the folder to write into, the folders of the steps before it, the model, a progress bar.
 
-    `progress(done, total, note)` may be called as often as one likes.
+    `progress(done, total, note)` may be called as often as one likes. Of several processes only the one that
+    `leads` writes.
     """
 
     folder: Path
     after: Mapping[str, Path]
     workshop: Workshop
     progress: Progress
+    leads: bool = True
 
 
 class Progress(Protocol):

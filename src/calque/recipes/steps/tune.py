@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from calque.corpora.writing import json_line, write_json, write_jsonl
 from calque.recipes.code_version import code_version
 from calque.recipes.resolve import ResolvedSystem
 from calque.recipes.steps import Work
+
+if TYPE_CHECKING:
+    from calque.tuning.loop import Tuned
 
 ELSEWHERE = {"max_tokens", "overlong"}  # settled when the rows were encoded
 HARMLESS = {"checkpoint_steps"}  # changes no bit of what comes out
@@ -61,7 +64,8 @@ class Tune:
         losses = _LiveLog(work.folder / "loss.jsonl")
 
         def on_step(entry: StepLog, steps: int) -> None:
-            losses.add(entry.step, _row(entry))
+            if work.leads:
+                losses.add(entry.step, asdict(entry))
             work.progress(entry.step, steps, f"loss {entry.loss:.3f}")
 
         step = json.loads((work.after[self.after[0]] / "step.json").read_text(encoding="utf-8"))
@@ -79,11 +83,22 @@ class Tune:
             },
             on_step=on_step,
         )
+        if work.leads:
+            self._write(work, tuned)
+        return {
+            "steps": len(tuned.log),
+            "tokens": sum(row["tokens"] for row in tuned.log),
+            "trained_tokens": sum(row["trained_tokens"] for row in tuned.log),
+            "examples": sum(row["examples"] for row in tuned.log),
+        }
+
+    def _write(self, work: Work, tuned: Tuned) -> None:
+        workshop = work.workshop
         for left in [*work.folder.glob("checkpoint-*"), *work.folder.glob(".checkpoint-*")]:
             shutil.rmtree(left)
         write_jsonl(work.folder / "loss.jsonl", tuned.log)
         lineage = {
-            "base": workshop.base.name if "/" in workshop.settings.path else workshop.base.folder.name,
+            "base": workshop.base.label,
             "base_sha256": workshop.weights_sha256,
             "method": self.system.tuning.method,
             "start": "base",
@@ -94,18 +109,6 @@ class Tune:
             "settings": self.settings,
         }
         write_json(work.folder / "lineage.json", lineage)
-        return {
-            "steps": len(tuned.log),
-            "tokens": sum(row["tokens"] for row in tuned.log),
-            "trained_tokens": sum(row["trained_tokens"] for row in tuned.log),
-            "examples": sum(row["examples"] for row in tuned.log),
-        }
-
-
-def _row(entry: Any) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return asdict(entry)
 
 
 class _LiveLog:
