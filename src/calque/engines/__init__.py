@@ -11,7 +11,10 @@ from calque.records import Conversation
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What a model wrote. `tokens` counts what was generated; `finished` is false where the limit cut it off."""
+    """What a model wrote.
+
+    `tokens` counts what was generated, the stop token left out; `finished` is false where the limit cut it off.
+    """
 
     text: str
     tokens: int
@@ -21,7 +24,8 @@ class Completion:
 class Progress(Protocol):
     """Called with the number of items done since the last call."""
 
-    def __call__(self, done: int, /) -> None: ...
+    def __call__(self, done: int, /) -> None:
+        """Take note of `done` more items."""
 
 
 class Engine(Protocol):

@@ -15,6 +15,16 @@ if TYPE_CHECKING:
     import torch
 
 
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
+UNLOADABLE = (
+    OSError,
+    ValueError,
+    KeyError,
+    RuntimeError,
+    ImportError,
+)  # what transformers raises for bad files
+
+
 @dataclass(frozen=True, slots=True)
 class ModelFiles:
     """A model's folder on this machine, the name it was asked for by, and whether its own code may run."""
@@ -98,25 +108,44 @@ def load_tokenizer(files: ModelFiles) -> Any:
     """The tokenizer of a model."""
     from transformers import AutoTokenizer
 
+    _hush()
+    if not any((files.folder / name).is_file() for name in TOKENIZER_FILES):
+        remedy = f"put one of {', '.join(TOKENIZER_FILES)} into the folder"
+        raise ModelError(Problem("the model has no tokenizer", files.name, remedy=remedy))
     try:
         return AutoTokenizer.from_pretrained(files.folder, trust_remote_code=files.trust_remote_code)
-    except (OSError, ValueError, KeyError) as error:
+    except UNLOADABLE as error:
         raise ModelError(_loading_problem(files, "its tokenizer cannot be loaded", error)) from error
 
 
 def load_model(files: ModelFiles, *, dtype: torch.dtype, device: torch.device | str = "cpu") -> Any:
     """The causal language model, in evaluation mode, in `dtype` on `device`."""
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
+
+    _hush()
+    try:
+        model, found = AutoModelForCausalLM.from_pretrained(
+            files.folder,
+            dtype=dtype,
+            use_safetensors=True,
+            trust_remote_code=files.trust_remote_code,
+            output_loading_info=True,
+        )
+    except (*UNLOADABLE, SafetensorError) as error:
+        raise ModelError(_loading_problem(files, "the model cannot be loaded", error)) from error
+    if missing := sorted(found["missing_keys"]):
+        message = f"the weights are not whole: {len(missing)} tensors are missing, {missing[0]} for one"
+        raise ModelError(Problem(message, files.name, remedy="download the model again"))
+    return model.to(device).eval()
+
+
+def _hush() -> None:
+    """Transformers' own bars and remarks would run through ours; what matters of them are errors of ours."""
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    try:
-        model = AutoModelForCausalLM.from_pretrained(
-            files.folder, dtype=dtype, use_safetensors=True, trust_remote_code=files.trust_remote_code
-        )
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelError(_loading_problem(files, "the model cannot be loaded", error)) from error
-    return model.to(device).eval()
+    logging.set_verbosity_error()
 
 
 def _loading_problem(files: ModelFiles, message: str, error: Exception) -> Problem:

@@ -11,6 +11,8 @@ from calque.engines import Completion, Progress
 from calque.prompts.encoding import Encoder
 from calque.records import Conversation
 
+Row = tuple[list[int], list[list[int]]]  # what runs, and the answers whose last id its last position predicts
+
 
 class TransformersEngine:
     """Batches prompts by length under a token budget (prompt and answer, padding included)."""
@@ -32,12 +34,11 @@ class TransformersEngine:
         answers = [Completion("", 0, False) for _ in prompts]
         fitting = [i for i, ids in enumerate(prompts) if len(ids) <= room]
         for batch in self._batches(prompts, fitting, max_new_tokens):
-            for i, ids in zip(
-                batch, self._generate([prompts[i] for i in batch], max_new_tokens), strict=True
-            ):
-                finished = self.stop_id in ids
-                written = ids[: ids.index(self.stop_id)] if finished else ids
-                answers[i] = Completion(self.encoder.decode(written), len(written), finished)
+            written = self._generate([prompts[i] for i in batch], max_new_tokens)
+            for i, ids in zip(batch, written, strict=True):
+                text, finished = self.encoder.decode(ids)
+                length = ids.index(self.stop_id) if self.stop_id in ids else len(ids)
+                answers[i] = Completion(text, length, finished)
             if progress is not None:
                 progress(len(batch))
         if progress is not None and len(fitting) < len(prompts):
@@ -53,17 +54,18 @@ class TransformersEngine:
     ) -> list[tuple[float, ...]]:
         """Log-likelihood of each choice behind its prompt, in nats.
 
-        Where every choice is one token, the prompt runs once for all of them.
+        Where every choice is one token, the prompt runs once for all of them. A prompt that does not fit the model's
+        context with its longest choice gets no scores: an empty tuple.
         """
         prompts = self.encoder.encode_prompts(conversations)
         texts = sorted({choice for row in choices for choice in row})
         ids_of = dict(zip(texts, self.encoder.encode_answers(texts), strict=True))
-        rows: list[
-            tuple[list[int], list[list[int]]]
-        ] = []  # (what runs, what is scored behind it), one or several a prompt
+        rows: list[Row] = []  # one or several a prompt
         owners: list[tuple[int, int]] = []  # (prompt, first choice) of each row
         for i, (prompt, row) in enumerate(zip(prompts, choices, strict=True)):
             answers = [ids_of[choice] for choice in row]
+            if len(prompt) + max(map(len, answers)) > self.longest:
+                continue
             if all(len(a) == 1 for a in answers):
                 rows.append((prompt, answers))
                 owners.append((i, 0))
@@ -71,7 +73,10 @@ class TransformersEngine:
                 for j, answer in enumerate(answers):
                     rows.append((prompt + answer[:-1], [answer]))
                     owners.append((i, j))
-        scores = [[0.0] * len(row) for row in choices]
+        asked = {i for i, _ in owners}
+        scores = [[0.0] * len(row) if i in asked else [] for i, row in enumerate(choices)]
+        if progress is not None and len(asked) < len(prompts):
+            progress(len(prompts) - len(asked))
         for batch in self._batches([ids for ids, _ in rows], range(len(rows)), 0):
             for r, values in zip(batch, self._score([rows[r] for r in batch]), strict=True):
                 i, first = owners[r]
@@ -116,8 +121,8 @@ class TransformersEngine:
         return [list(row) for row in output[:, longest:].tolist()]
 
     @torch.inference_mode()
-    def _score(self, rows: list[tuple[list[int], list[list[int]]]]) -> Iterator[list[float]]:
-        """Log-probabilities of answers. A row is what runs, and the answers whose last id its last position predicts.
+    def _score(self, rows: list[Row]) -> Iterator[list[float]]:
+        """Log-probabilities of answers.
 
         Only the logits of the last positions are computed: of a whole row they would be rows × tokens × vocabulary.
         """

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from calque.errors import ModelError, Problem
+from calque.prompts.chat import ChatRenderer
 from calque.prompts.render import (
-    ChatRenderer,
     Renderer,
     Segment,
     TemplateLanguage,
     TemplateRenderer,
     load_template,
 )
-from calque.records import Conversation
+from calque.records import Conversation, Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +30,21 @@ class Encoded:
 class Encoder:
     """A tokenizer together with a renderer: the only way from a conversation to token ids.
 
-    `tokenizer` is a Hugging Face tokenizer. A beginning-of-sequence token is put in front where the tokenizer
-    itself would, once, also if a chat template writes it.
+    `tokenizer` is a Hugging Face tokenizer. A beginning-of-sequence token is put in front where the tokenizer itself
+    would; a chat template writes its own, or none.
     """
 
     def __init__(self, tokenizer: Any, renderer: Renderer) -> None:
         self.tokenizer = tokenizer
         self.renderer = renderer
-        self.bos = _bos(tokenizer)
+        self.bos = None if isinstance(renderer, ChatRenderer) else _bos(tokenizer)
+
+    @cached_property
+    def stop_id(self) -> int:
+        """The token that ends an answer, as the renderer writes it."""
+        turn = (Message("user", "a", "en"), Message("assistant", "b", "en", trained=True))
+        stop = next(s for s in self.renderer.segments(turn) if s.token and s.trained)
+        return self._token(stop.text)
 
     def encode(self, conversations: Sequence[Conversation]) -> list[Encoded]:
         """Ids and loss mask of whole conversations, for training."""
@@ -48,38 +56,50 @@ class Encoder:
 
     def encode_answers(self, answers: Sequence[str]) -> list[list[int]]:
         """Ids of answers as they would stand behind a prompt, without the stop token."""
-        return [list(ids) for ids in self._tokenize(list(answers))]
+        return self._tokenize([self.renderer.opening + answer for answer in answers], template=False)
 
-    def decode(self, ids: Sequence[int]) -> str:
-        """The text of an answer: special tokens left out, cut at the template's stop strings, trimmed."""
-        text = str(self.tokenizer.decode(list(ids), skip_special_tokens=True))
+    def decode(self, ids: Sequence[int]) -> tuple[str, bool]:
+        """The text of generated ids, trimmed, and whether the answer came to its end.
+
+        The end is the stop token, or the first of the template's stop strings.
+        """
+        written = list(ids)
+        finished = self.stop_id in written
+        if finished:
+            written = written[: written.index(self.stop_id)]
+        text = str(self.tokenizer.decode(written, skip_special_tokens=True))
         for stop in self.renderer.stops:
-            text = text.split(stop, 1)[0]
-        return text.strip()
+            text, found, _ = text.partition(stop)
+            finished = finished or bool(found)
+        return text.strip(), finished
 
     def _encode(self, rows: list[list[Segment]]) -> list[Encoded]:
-        texts = list(dict.fromkeys(s.text for row in rows for s in row if not s.token))
-        ids_of = dict(zip(texts, self._tokenize(texts), strict=True))
+        ids_of: dict[tuple[str, bool], list[int]] = {}
+        for template in (False, True):
+            texts = list(
+                dict.fromkeys(s.text for row in rows for s in row if not s.token and s.template == template)
+            )
+            pieces = self._tokenize(texts, template=template)
+            ids_of |= {(text, template): ids for text, ids in zip(texts, pieces, strict=True)}
         encoded = []
         for row in rows:
-            ids: list[int] = []
-            trained: list[bool] = []
+            ids: list[int] = [] if self.bos is None else [self.bos]
+            trained = [False] * len(ids)
             for segment in row:
-                piece = [self._token(segment.text)] if segment.token else ids_of[segment.text]
+                piece = (
+                    [self._token(segment.text)] if segment.token else ids_of[segment.text, segment.template]
+                )
                 ids += piece
                 trained += [segment.trained] * len(piece)
-            if self.bos is not None and ids[:1] != [self.bos]:
-                ids.insert(0, self.bos)
-                trained.insert(0, False)
             encoded.append(Encoded(ids, trained))
         return encoded
 
-    def _tokenize(self, texts: list[str]) -> list[list[int]]:
+    def _tokenize(self, texts: list[str], *, template: bool) -> list[list[int]]:
+        """Names of special tokens are plain text, except in what a chat template wrote."""
         if not texts:
             return []
-        # Special tokens written in the data are plain text, except where the chat template itself writes them.
-        split = not isinstance(self.renderer, ChatRenderer)
-        return list(self.tokenizer(texts, add_special_tokens=False, split_special_tokens=split)["input_ids"])
+        rows = self.tokenizer(texts, add_special_tokens=False, split_special_tokens=not template)["input_ids"]
+        return [list(ids) for ids in rows]
 
     def _token(self, text: str) -> int:
         return int(self.tokenizer.convert_tokens_to_ids(text))

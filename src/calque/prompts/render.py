@@ -1,41 +1,51 @@
 """A conversation to segments of text, each trained or not: the one renderer of training, generation and judging.
 
-Segments are tokenised one by one (`encoding`), so the ids of a prompt are always a prefix of the ids of the whole
+Here for models without a chat template; `chat` does the same by the template of a model. Segments are tokenised one by one (`encoding`), so the ids of a prompt are always a prefix of the ids of the whole
 conversation, and the loss mask follows from the messages, never from a search in strings.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import yaml
 
-from calque.errors import DataError, ModelError, Problem
+from calque.errors import DataError, Problem
 from calque.languages import language as language_of
-from calque.records import Conversation
+from calque.records import Conversation, Role
 
 TemplateLanguage = Literal["english", "prompt"]
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of text that is trained on or not. With `token`, `text` names one special token."""
+    """A stretch of text that is trained on or not.
+
+    With `token`, `text` names one special token. With `template`, a chat template wrote it, and the names of special
+    tokens in it stand for them; in all other text they are plain text.
+    """
 
     text: str
     trained: bool = False
     token: bool = False
+    template: bool = False
 
 
 class Renderer(Protocol):
-    """Turns a conversation into segments. `stops` are strings that end an answer, besides the stop token."""
+    """Turns a conversation into segments."""
 
-    stops: tuple[str, ...]
+    @property
+    def stops(self) -> tuple[str, ...]:
+        """Strings that end an answer, besides the stop token."""
+
+    @property
+    def opening(self) -> str:
+        """The blanks with which every answer begins."""
 
     def segments(self, conversation: Conversation) -> list[Segment]:
         """The whole conversation, answers and their stop tokens included."""
@@ -88,21 +98,45 @@ def load_template(name: str) -> Template:
             f"packaged are: {', '.join(template_names())}; `chat` is the model's own; or give a .yaml file"
         )
         raise DataError(Problem(f"unknown prompt template {name!r}", remedy=remedy))
-    return _parse(name, yaml.safe_load(text))
+    return _parse(name, text)
 
 
-def _parse(name: str, data: Any) -> Template:
-    fields = set(Block.__dataclass_fields__)
-    blocks = {}
-    for key, value in (data or {}).items():
-        if key in ("stops", "between"):
-            continue
-        if not isinstance(value, dict) or set(value) != fields:
-            raise DataError(Problem(f"block {key!r} must have exactly: {', '.join(sorted(fields))}", name))
-        blocks[language_of(key).code] = Block(**value)
+def _parse(name: str, text: str) -> Template:
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark is not None else None
+        raise DataError(Problem("this is not YAML", name, line)) from error
+    if not isinstance(data, dict):
+        raise DataError(Problem("a template is a mapping of language codes to blocks", name))
+    stops, between = data.pop("stops", []), data.pop("between", "\n\n")
+    if not isinstance(stops, list) or not all(isinstance(stop, str) and stop for stop in stops):
+        raise DataError(Problem("`stops` must be a list of strings", name))
+    if not isinstance(between, str):
+        raise DataError(Problem("`between` must be a string", name))
+    blocks = {language_of(str(key)).code: _block(name, key, value) for key, value in data.items()}
     if "en" not in blocks:
         raise DataError(Problem("a template needs the block `en`", name))
-    return Template(name, blocks, tuple(data.get("stops", ())), data.get("between", "\n\n"))
+    return Template(name, blocks, tuple(stops), between)
+
+
+def _block(name: str, key: object, value: object) -> Block:
+    fields = set(Block.__dataclass_fields__)
+    if (
+        not isinstance(value, dict)
+        or set(value) != fields
+        or not all(isinstance(v, str) for v in value.values())
+    ):
+        message = f"block {key!r} must have exactly these texts: {', '.join(sorted(fields))}"
+        raise DataError(Problem(message, name))
+    block = Block(**value)
+    for field, wording in (("user", block.user), ("user_with_input", block.user_with_input)):
+        if "{text}" not in wording:
+            raise DataError(Problem(f"{field} of block {key!r} has no place for {{text}}", name))
+    if "{input}" not in block.user_with_input:
+        raise DataError(Problem(f"user_with_input of block {key!r} has no place for {{input}}", name))
+    return block
 
 
 @dataclass(frozen=True)
@@ -112,6 +146,7 @@ class TemplateRenderer:
     template: Template
     stop_token: str
     template_language: TemplateLanguage = "english"
+    opening: str = ""
 
     @property
     def stops(self) -> tuple[str, ...]:
@@ -123,26 +158,27 @@ class TemplateRenderer:
         block = self._block(conversation)
         segments: list[Segment] = []
         text = ""
-        opened = False  # an answer is open: the next assistant message goes on in it
-        for i, message in enumerate(conversation):
+        before: Role | None = None
+        for message in conversation:
             if message.role == "system":
-                text += message.text + self.template.between
+                text += (self.template.between if before == "assistant" else "") + message.text
+                text += self.template.between
             elif message.role == "user":
-                if segments:
-                    text += self.template.between
-                elif not any(m.role == "system" for m in conversation[:i]):
+                if before is None:
                     text += block.preamble_with_input if message.input else block.preamble
+                elif before != "system":
+                    text += self.template.between
                 wording = block.user_with_input if message.input else block.user
                 text += _fill(wording, {"text": message.text, "input": message.input}) + block.answer
-                opened = True
             else:
-                if not opened and segments:
-                    text += block.answer
-                segments += _prompt_segment(text)
+                if before == "assistant":
+                    text += self.template.between + block.answer
+                segments += [Segment(text)] if text else []
                 segments.append(Segment(message.text, message.trained))
                 segments.append(Segment(self.stop_token, message.trained, token=True))
-                text, opened = "", False
-        return segments + _prompt_segment(text)
+                text = ""
+            before = message.role
+        return segments + ([Segment(text)] if text else [])
 
     def prompt(self, conversation: Conversation) -> list[Segment]:
         """What a model sees before it answers."""
@@ -163,91 +199,6 @@ class TemplateRenderer:
         return block
 
 
-def _prompt_segment(text: str) -> list[Segment]:
-    return [Segment(text)] if text else []
-
-
 def _fill(wording: str, values: dict[str, str]) -> str:
     """Put values into {placeholders}, in one pass, so that braces in the data stay as they are."""
     return re.sub(r"\{(text|input)\}", lambda match: values[match[1]], wording)
-
-
-class ChatTokenizer(Protocol):
-    """The part of a Hugging Face tokenizer that chat rendering needs."""
-
-    all_special_tokens: list[str]
-
-    def apply_chat_template(
-        self, conversation: list[dict[str, str]], *, tokenize: bool, add_generation_prompt: bool
-    ) -> Any:
-        """The conversation as one text."""
-
-
-@dataclass(frozen=True)
-class ChatRenderer:
-    """Renders by the chat template of the model itself, message by message.
-
-    The span of an answer is what the template adds behind the prompt; what follows the answer's text must begin
-    with a special token, the stop token. No `{% generation %}` marks are needed.
-    """
-
-    tokenizer: ChatTokenizer
-    stops: tuple[str, ...] = ()
-
-    def segments(self, conversation: Conversation) -> list[Segment]:
-        """The whole conversation, answers and their stop tokens included."""
-        segments: list[Segment] = []
-        seen = ""
-        for i, message in enumerate(conversation):
-            if message.role != "assistant":
-                continue
-            before = self._text(conversation[:i], answer=True)
-            after = self._text(conversation[: i + 1], answer=False)
-            if not before.startswith(seen) or not after.startswith(before):
-                raise ModelError(
-                    Problem(
-                        "the model's chat template changes earlier text when a turn is added",
-                        remedy="set model.template to alpaca, plain or a template file of your own",
-                    )
-                )
-            segments += _prompt_segment(before[len(seen) :])
-            answer = after[len(before) :]
-            if not answer.startswith(message.text):
-                raise ModelError(
-                    Problem(
-                        "the model's chat template rewrites answers", remedy="set model.template to alpaca"
-                    )
-                )
-            segments.append(Segment(message.text, message.trained))
-            segments += self._tail(answer[len(message.text) :], message.trained)
-            seen = after
-        rest = self._text(conversation, answer=True) if conversation[-1].role != "assistant" else seen
-        return segments + _prompt_segment(rest[len(seen) :])
-
-    def prompt(self, conversation: Conversation) -> list[Segment]:
-        """What a model sees before it answers."""
-        return self.segments(conversation)
-
-    def _tail(self, tail: str, trained: bool) -> list[Segment]:
-        stop = next(
-            (
-                t
-                for t in sorted(self.tokenizer.all_special_tokens, key=len, reverse=True)
-                if tail.startswith(t)
-            ),
-            None,
-        )
-        if stop is None:
-            raise ModelError(
-                Problem(
-                    "the model's chat template does not end an answer with a special token, so the model could never learn to stop",
-                    remedy="set model.template to alpaca, plain or a template file of your own",
-                )
-            )
-        return [Segment(stop, trained, token=True), *_prompt_segment(tail[len(stop) :])]
-
-    def _text(self, conversation: Sequence[Any], *, answer: bool) -> str:
-        turns = [
-            {"role": m.role, "content": m.text + ("\n\n" + m.input if m.input else "")} for m in conversation
-        ]
-        return str(self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=answer))

@@ -22,6 +22,7 @@ def adapt(model: Any, settings: TuningSettings) -> Any:
     if settings.method == "full":
         return model.float().requires_grad_(True)
     from peft import LoraConfig, get_peft_model
+    from transformers.pytorch_utils import Conv1D
 
     lora = settings.lora
     config = LoraConfig(
@@ -29,20 +30,17 @@ def adapt(model: Any, settings: TuningSettings) -> Any:
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
         target_modules=_target_modules(model, lora),
+        fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
         task_type="CAUSAL_LM",
     )
     try:
         return get_peft_model(model, config)
     except ValueError as error:
-        known = sorted(
-            {name.rsplit(".", 1)[-1] for name, m in model.named_modules() if isinstance(m, torch.nn.Linear)}
-        )
-        raise ModelError(
-            Problem(
-                f"the adapter does not fit the model: {error}",
-                remedy=f"its linear layers are: {', '.join(known)}",
-            )
-        ) from error
+        linear = (torch.nn.Linear, Conv1D)
+        known = {name.rsplit(".", 1)[-1] for name, m in model.named_modules() if isinstance(m, linear)}
+        reason = str(error).splitlines()[0]
+        remedy = f"set tuning.lora.target_modules: all-linear, or some of: {', '.join(sorted(known))}"
+        raise ModelError(Problem(f"the adapter does not fit the model: {reason}", remedy=remedy)) from error
 
 
 def _target_modules(model: Any, lora: LoraSettings) -> list[str] | str | None:
@@ -58,6 +56,15 @@ def tuned_parameters(model: Any) -> dict[str, torch.nn.Parameter]:
     return {name: p for name, p in sorted(model.named_parameters()) if p.requires_grad}
 
 
+def decay_groups(parameters: Mapping[str, torch.nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
+    """The optimiser's groups: matrices decay; biases and the scales of norms do not."""
+    groups = [
+        {"params": [p for p in parameters.values() if p.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in parameters.values() if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]
+
+
 def parameter_counts(model: Any) -> tuple[int, int]:
     """Parameters in all, and those that are tuned."""
     parameters = list(model.parameters())
@@ -67,10 +74,10 @@ def parameter_counts(model: Any) -> tuple[int, int]:
 def save_tuned(model: Any, tokenizer: Any, folder: Path, settings: TuningSettings, base: str) -> None:
     """Write `adapter/` (peft's form) or `model/` (hub form, in the dtype it was tuned in) into `folder`."""
     if settings.method == "full":
-        model.save_pretrained(folder / "model", safe_serialization=True)
+        model.save_pretrained(folder / "model")
         tokenizer.save_pretrained(folder / "model")
         return
-    model.save_pretrained(folder / "adapter", safe_serialization=True)
+    model.save_pretrained(folder / "adapter")
     (folder / "adapter" / "README.md").unlink(missing_ok=True)  # peft's empty template of a model card
     _settle_config(folder / "adapter" / "adapter_config.json", base)
 

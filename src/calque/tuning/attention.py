@@ -2,7 +2,7 @@
 
 torch's fused CPU kernel pays a fixed price per row and head that short rows never earn back. Anything else (long
 rows, a mask, a cache, a soft cap, a GPU) goes to transformers' own implementation.
-`benchmarks/attention.py` compares the two.
+`benchmarks/tuning.py` measures the loop with and without it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from transformers.masking_utils import sdpa_mask
 NAME = "calque_short_rows"
 LONGEST = 384  # tokens; beyond it the fused kernel wins
 
-_future: dict[tuple[int, torch.dtype], torch.Tensor] = {}
+_future: dict[torch.dtype, torch.Tensor] = {}
 
 
 def install(model: Any, device: torch.device) -> None:
@@ -68,8 +68,6 @@ def short_row_attention(
 
 def _future_mask(tokens: int, dtype: torch.dtype) -> torch.Tensor:
     """[1, tokens, tokens]: minus infinity where the key lies in the future of the query."""
-    mask = _future.get((tokens, dtype))
-    if mask is None:
-        mask = torch.full((1, tokens, tokens), float("-inf"), dtype=dtype).triu(1)
-        _future[tokens, dtype] = mask
-    return mask
+    if dtype not in _future:
+        _future[dtype] = torch.full((1, LONGEST, LONGEST), float("-inf"), dtype=dtype).triu(1)
+    return _future[dtype][:, :tokens, :tokens]

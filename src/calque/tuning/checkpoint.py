@@ -1,7 +1,7 @@
 """The state of a tuning run on disk, so that a run stopped at any moment goes on to the same last bit.
 
-In it: tuned parameters, optimiser moments, random state, losses so far, and a fingerprint of what the run is made
-from. Where the sampler stands follows from the step (`batch.Plan`).
+In it: tuned parameters, optimiser moments, losses so far, and a fingerprint of what the run is made from. Which rows
+come next, and the random state of every step, follow from seed and step (`batch.Plan`, `loop`), on every device.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def save_checkpoint(
     for name, parameter in parameters.items():
         for key, value in optimizer.state[parameter].items():
             tensors[f"optimizer/{key}/{name}"] = value
-    save_tensors({**tensors, **_random_state()}, temporary / "state.safetensors")
+    save_tensors(tensors, temporary / "state.safetensors")
     state = {"steps": progressed.steps, "log": progressed.log, "fingerprint": dict(fingerprint)}
     (temporary / "state.json").write_text(json.dumps(state), encoding="utf-8")
     for path in temporary.iterdir():
@@ -54,7 +54,7 @@ def save_checkpoint(
     shutil.rmtree(target, ignore_errors=True)
     temporary.rename(target)
     _flush(folder)
-    for old in folder.glob(f"{PREFIX}*"):
+    for old in [*folder.glob(f"{PREFIX}*"), *folder.glob(f".{PREFIX}*.writing")]:
         if old != target:
             shutil.rmtree(old)
     return target
@@ -89,26 +89,12 @@ def load_checkpoint(
                 for key, value in tensors.items()
                 if key.startswith("optimizer/") and key.split("/", 2)[2] == name
             }
-    _restore_random_state(tensors)
     return Progressed(state["steps"], state["log"])
 
 
 def _placed(key: str, value: torch.Tensor, parameter: torch.nn.Parameter) -> torch.Tensor:
     on_cpu = key == "step" and parameter.device.type == "cpu"
     return value if on_cpu else value.to(parameter.device)
-
-
-def _random_state() -> dict[str, torch.Tensor]:
-    state = {"random/cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        state["random/cuda"] = torch.cuda.get_rng_state()
-    return state
-
-
-def _restore_random_state(tensors: Mapping[str, torch.Tensor]) -> None:
-    torch.set_rng_state(tensors["random/cpu"])
-    if torch.cuda.is_available() and "random/cuda" in tensors:
-        torch.cuda.set_rng_state(tensors["random/cuda"])
 
 
 def _flush(path: Path) -> None:

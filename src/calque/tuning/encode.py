@@ -1,7 +1,9 @@
 """Demonstrations to arrays on disk: token ids, loss mask, offsets. Tokenised once, memory-mapped by every epoch.
 
-Rows over the limit are an error, dropped or truncated; either way they are counted by language and kind. A row that
-trains nothing is an error: a run without learning must not look like one.
+Rows over the limit are an error, dropped or truncated; either way they are counted by language and kind. Truncation
+cuts the end off: such an answer has no stop token, so that the model does not learn to stop in mid-sentence, and a row
+of which nothing trained would be left is dropped. A row that trains nothing from the start is an error: a run without
+learning must not look like one.
 """
 
 from __future__ import annotations
@@ -16,11 +18,12 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from calque.errors import DataError, Problem
+from calque.errors import DataError, Problem, raise_all
 from calque.prompts.encoding import Encoded, Encoder
 from calque.records import Demonstration, Rejected
 
 CHUNK = 2000  # rows tokenised at a time
+SHOWN = 20  # bad rows named one by one
 
 Overlong = Literal["error", "drop", "truncate"]
 
@@ -88,25 +91,28 @@ class Encoding:
     counts: dict[tuple[str, str], LengthCount] = field(default_factory=dict)
     rejected: list[Rejected] = field(default_factory=list)
     too_long: list[tuple[Demonstration, int]] = field(default_factory=list)
+    untrained: list[Demonstration] = field(default_factory=list)
 
     def add(self, demonstration: Demonstration, row: Encoded) -> None:
         """Take one row in, or put it aside with its reason."""
         key = (demonstration.languages[2], demonstration.kind)
-        if row.trained:
-            row.trained[0] = False  # nothing stands before it to predict it from
-        count = self.counts.setdefault(key, LengthCount(*key))
+        row = Encoded(
+            row.ids, [False, *row.trained[1:]]
+        )  # nothing stands before the first to predict it from
         if not any(row.trained):
-            self._reject(demonstration, "no_trained_token", "no token of this row would be trained on")
-            count.dropped += 1
+            self.untrained.append(demonstration)
             return
+        count = self.counts.setdefault(key, LengthCount(*key))
         length = len(row.ids)
         count.longest = max(count.longest, length)
         if length > self.max_tokens:
             if self.overlong == "error":
                 self.too_long.append((demonstration, length))
                 return
-            if self.overlong == "drop" or not any(row.trained[: self.max_tokens]):
-                self._reject(demonstration, "too_long", f"{length} tokens, the limit is {self.max_tokens}")
+            cut = self.overlong == "truncate"
+            if not cut or not any(row.trained[: self.max_tokens]):
+                reason = "prompt_too_long" if cut else "too_long"
+                self._reject(demonstration, reason, f"{length} tokens, the limit is {self.max_tokens}")
                 count.dropped += 1
                 return
             count.truncated += 1
@@ -127,15 +133,29 @@ class Encoding:
         self.rejected.append(Rejected(source.dataset, source.row, reason, detail, raw))
 
     def arrays(self) -> EncodedSet:
-        """The arrays. Raises `DataError` for rows over the limit under `error`, and if no row is left."""
-        if self.too_long:
-            raise DataError(*self._too_long_problems())
+        """The arrays.
+
+        Raises `DataError` for rows that train nothing, for rows over the limit under `error`, and if no row is left.
+        """
+        raise_all(DataError, [*self._untrained_problems(), *self._too_long_problems()])
         if not self.tokens:
             raise DataError(Problem("no row is left to train on", remedy="see dropped.jsonl for the reasons"))
         offsets = np.concatenate([[0], np.cumsum(self.lengths, dtype=np.int64)])
         return EncodedSet(np.concatenate(self.tokens), np.concatenate(self.trained), offsets)
 
+    def _untrained_problems(self) -> Iterator[Problem]:
+        for demonstration in self.untrained[:SHOWN]:
+            source = demonstration.provenance
+            yield Problem(
+                "no token of this row would be trained on: no message of it is to be learnt, or all are empty",
+                source.dataset,
+                source.row,
+                remedy=f"such rows: {len(self.untrained)}; mend them, or take them out",
+            )
+
     def _too_long_problems(self) -> Iterator[Problem]:
+        if not self.too_long:
+            return
         longest = max(length for _, length in self.too_long)
         by_language: dict[str, int] = {}
         for demonstration, _ in self.too_long:
@@ -147,6 +167,7 @@ class Encoding:
             f"{len(self.too_long)} of {total} rows are longer than {self.max_tokens} tokens ({table}); "
             f"the longest has {longest}, the first is row {first.provenance.row} with {length}",
             first.provenance.dataset,
+            first.provenance.row,
             remedy=f"set tuning.max_tokens={longest}, or tuning.overlong=drop, or tuning.overlong=truncate",
         )
 
@@ -186,7 +207,7 @@ def sample_segments(encoder: Encoder, demonstration: Demonstration) -> str:
 
 
 def check_stop_tokens(encoded: EncodedSet, stop_ids: Sequence[int], truncated: int) -> None:
-    """Law 3: the last trained token of every row that was not truncated is a stop token."""
+    """Raise `DataError` unless the last trained token of every row is a stop token, but for `truncated` rows."""
     stops = set(stop_ids)
     missing = 0
     for i in range(len(encoded)):

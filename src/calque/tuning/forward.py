@@ -20,8 +20,8 @@ CHUNK = 1 << 26  # logits held at a time: 256 MB in fp32
 class ResponseLoss(nn.Module):
     """Cross-entropy of the trained tokens of a micro-batch under a causal language model.
 
-    Models whose logits are more than head(trunk(x)), by a scale or a soft cap, are found by a probe at construction;
-    for them the whole model runs, and its logits are picked.
+    Models whose logits are more than head(trunk(x)), by a scale or a soft cap, are found by a probe at construction,
+    which asks for equality to the bit; for them the whole model runs, and its logits are picked.
     """
 
     def __init__(self, model: Any) -> None:
@@ -41,11 +41,11 @@ class ResponseLoss(nn.Module):
         size = max(1, CHUNK // head.weight.shape[0])
         if len(labels) <= size:
             return _token_losses(head, hidden, labels)
-        losses = [
-            checkpoint(_token_losses, head, h, y, use_reentrant=False)
-            for h, y in zip(hidden.split(size), labels.split(size), strict=True)
+        losses: list[torch.Tensor] = [
+            checkpoint(_token_losses, head, hidden[i : i + size], labels[i : i + size], use_reentrant=False)
+            for i in range(0, len(labels), size)
         ]
-        return torch.cat([loss for loss in losses if loss is not None])
+        return torch.cat(losses)
 
     def _head_is_all(self, causal: Any) -> bool:
         trunk, head = self._parts
@@ -58,9 +58,7 @@ class ResponseLoss(nn.Module):
             whole = causal(input_ids=ids, use_cache=False).logits
             parts = head(trunk(input_ids=ids, use_cache=False).last_hidden_state)
         causal.train(was_training)
-        return whole.shape == parts.shape and torch.allclose(
-            whole.float(), parts.float(), atol=1e-4, rtol=1e-3
-        )
+        return torch.equal(whole.float(), parts.float())
 
 
 def _token_losses(head: nn.Module, hidden: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

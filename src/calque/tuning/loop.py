@@ -2,7 +2,8 @@
 
 One optimiser step draws `examples_per_step` rows, runs them in micro-batches by a token budget, and divides the
 gradient by the trained tokens of the whole step, over all devices. So neither the budget nor the number of devices
-changes what is learnt.
+changes what is learnt (but for dropout, which is drawn per device). Under `torchrun` or `accelerate launch` every
+process calls `tune` with the same arguments; the first one alone writes and reports.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from accelerate import Accelerator
 
 from calque.engines.device import resolve_dtype
 from calque.engines.loading import ModelFiles, load_model, load_tokenizer
-from calque.errors import CalqueError, Problem
+from calque.errors import CalqueError, ModelError, Problem
 from calque.randomness import stream
 from calque.tuning import attention
-from calque.tuning.adapt import adapt, parameter_counts, save_tuned, tuned_parameters
+from calque.tuning.adapt import adapt, decay_groups, parameter_counts, save_tuned, tuned_parameters
 from calque.tuning.batch import Plan, Rows, Step, collate
 from calque.tuning.checkpoint import Progressed, load_checkpoint, save_checkpoint
 from calque.tuning.encode import EncodedSet
@@ -71,18 +72,21 @@ def tune(
 ) -> Tuned:
     """Tune `base` on `encoded`; checkpoints and then `adapter/` or `model/` are written into `folder`.
 
-    Goes on from a checkpoint in `folder` if one is there.
+    Goes on from a checkpoint in `folder` if one is there. Raises `RunError` if that was made from something else,
+    `ModelError` if model, tokenizer or adapter do not fit, `TuningError` if the loss is no longer finite.
     """
     accelerator = Accelerator()
     dtype = resolve_dtype(settings.precision, accelerator.device)
-    torch.manual_seed(int(stream(seed, "torch").integers(2**31)))
     weights = torch.float32 if settings.method == "full" else dtype
-    model = adapt(load_model(base, dtype=weights, device=accelerator.device), settings)
+    model = load_model(base, dtype=weights, device=accelerator.device)
+    _check_rows(model, encoded, base)
+    _seed(seed, "adapter")
+    model = adapt(model, settings)
     attention.install(_inner(model), accelerator.device)
     parameters = tuned_parameters(model)
     fused = accelerator.device.type in ("cpu", "cuda")
     optimizer = torch.optim.AdamW(
-        parameters.values(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=fused
+        decay_groups(parameters, settings.weight_decay), lr=settings.learning_rate, fused=fused
     )
     plan = Plan(
         lengths=encoded.lengths,
@@ -99,14 +103,11 @@ def tune(
     loss_of = ResponseLoss(model)
     model.train()
     for step in plan.steps(progressed.steps):
+        _seed(seed, "dropout", str(step.index), str(plan.rank))
         learning_rate = rate_at(step.index, len(plan), settings)
         loss = _backward(step, encoded, loss_of, accelerator, dtype)
         _sum_gradients(parameters, accelerator)
         norm = torch.nn.utils.clip_grad_norm_(parameters.values(), settings.max_gradient_norm)
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
         entry = StepLog(
             step=step.index + 1,
             loss=round(loss, 6),
@@ -117,8 +118,12 @@ def tune(
             examples=step.examples,
         )
         _check_finite(entry)
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
         log.append(asdict(entry))
-        if on_step is not None:
+        if on_step is not None and accelerator.is_main_process:
             on_step(entry, len(plan))
         done = step.index + 1
         if done % settings.checkpoint_steps == 0 and done < len(plan) and accelerator.is_main_process:
@@ -134,14 +139,17 @@ def _backward(
 ) -> float:
     """Add up the step's gradient, micro-batch by micro-batch; return the step's mean loss."""
     device = accelerator.device
-    total = torch.zeros((), device=device, dtype=torch.float64)
+    sums = []
     for rows in step.micro_batches:
         ids, positions, labels = _tensors(encoded, rows, device)
         with torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
             losses = loss_of(ids, positions, labels)
         (losses.sum() / step.trained_tokens).backward()
-        total += losses.detach().double().sum()
-    return float(accelerator.reduce(total, "sum")) / step.trained_tokens
+        sums.append(losses.detach().sum())
+    total = math.fsum(map(float, sums))  # read at the end: until then the device need not wait for us
+    if accelerator.num_processes > 1:
+        total = float(accelerator.reduce(torch.tensor(total, device=device, dtype=torch.float64), "sum"))
+    return total / step.trained_tokens
 
 
 def _tensors(
@@ -164,6 +172,11 @@ def _sum_gradients(parameters: Mapping[str, torch.nn.Parameter], accelerator: Ac
             torch.distributed.all_reduce(parameter.grad)
 
 
+def _seed(seed: int, *names: str) -> None:
+    """Dropout and new adapters are drawn from streams of their own, so that no state needs to be kept."""
+    torch.manual_seed(int(stream(seed, "torch", *names).integers(2**63 - 1)))
+
+
 def rate_at(step: int, steps: int, settings: TuningSettings) -> float:
     """Learning rate of step `step` (from 0) of `steps`: linear warm-up, then the schedule down to zero."""
     warmup = math.ceil(settings.warmup_share * steps)
@@ -174,6 +187,18 @@ def rate_at(step: int, steps: int, settings: TuningSettings) -> float:
     done = (step - warmup) / max(1, steps - warmup)
     share = 1 - done if settings.schedule == "linear" else (1 + math.cos(math.pi * done)) / 2
     return settings.learning_rate * share
+
+
+def _check_rows(model: Any, encoded: EncodedSet, base: ModelFiles) -> None:
+    longest, context = int(encoded.lengths.max()), getattr(model.config, "max_position_embeddings", None)
+    if context and longest > context:
+        message = f"the longest row has {longest} tokens, but the model reads only {context}"
+        raise ModelError(Problem(message, base.name, remedy=f"set tuning.max_tokens={context}"))
+    highest, size = int(encoded.tokens.max()), model.get_input_embeddings().weight.shape[0]
+    if highest >= size:
+        message = f"its tokenizer gives token {highest}, but the model knows only {size} tokens"
+        remedy = "the tokenizer belongs to another model, or the model's embeddings were never resized"
+        raise ModelError(Problem(message, base.name, remedy=remedy))
 
 
 def _check_finite(entry: StepLog) -> None:

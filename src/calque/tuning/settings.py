@@ -49,8 +49,12 @@ class TuningSettings(BaseModel):
         "it; auto = 2048 on a CPU, 16384 on an accelerator",
     )
     max_tokens: int = Field(1024, ge=8, description="longest row, prompt and answer, in tokens")
-    overlong: Literal["error", "drop", "truncate"] = Field("error", description="what to do with longer rows")
-    weight_decay: float = Field(0.0, ge=0, description="AdamW's decoupled weight decay")
+    overlong: Literal["error", "drop", "truncate"] = Field(
+        "error",
+        description="what to do with longer rows; truncate cuts the end off, stop token included, and drops rows of "
+        "which no answer would be left",
+    )
+    weight_decay: float = Field(0.0, ge=0, description="AdamW's decoupled weight decay, on matrices")
     max_gradient_norm: float = Field(1.0, gt=0, description="the step's gradient is clipped to this norm")
     precision: Precision = Field("auto", description="auto = bf16 where the device computes in it, else fp32")
     gradient_checkpointing: bool = Field(False, description="recompute activations: less memory, more time")
