@@ -188,7 +188,7 @@ class _Resolver:
         if "{language}" in str(given):
             spread = dict.fromkeys(wanted, given)
             names = [given] if isinstance(given, str) else given
-            if "en" in spread and not any(self._path(n, "en").exists() for n in names if "*" not in n):
+            if "en" in spread and not any(self._is_there(self._path(n, "en")) for n in names):
                 self.notes.append(f"{name} is not scored in English: there is no such file")
                 del spread["en"]
             return spread
@@ -222,6 +222,12 @@ class _Resolver:
             except DataError as error:
                 self.problems += error.problems
         return tuple(found)
+
+    def _is_there(self, path: Path) -> bool:
+        try:
+            return path.is_dir() or bool(expand(path))
+        except DataError:
+            return False
 
     def _path(self, name: str, code: str) -> Path:
         return self.folder / Path(name.replace("{language}", code)).expanduser()
