@@ -16,7 +16,8 @@ pytestmark = pytest.mark.real_data
 
 
 def texts(data: Path, language: str) -> list[str]:
-    rows = json.loads(gzip.open(data / f"alpaca-en-zh/alpaca_data-0-3252-{language}.json.gz").read())
+    packed = data / f"alpaca-en-zh/alpaca_data-0-3252-{language}.json.gz"
+    rows = json.loads(gzip.decompress(packed.read_bytes()))
     return [row[field] for row in rows[:1500] for field in ("instruction", "input", "output")]
 
 
@@ -33,9 +34,8 @@ def real_model(data_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(vocab_size=4000, special_tokens=["<s>", "</s>"], initial_alphabet=alphabet)
-    arabic = gzip.open(
-        data_folder / "ntrex128/newstest2019-ref.arb.txt.gz", "rt", encoding="utf-8"
-    ).readlines()
+    packed = data_folder / "ntrex128/newstest2019-ref.arb.txt.gz"
+    arabic = gzip.decompress(packed.read_bytes()).decode().splitlines()
     tokenizer.train_from_iterator(texts(data_folder, "en") + texts(data_folder, "zh") + arabic, trainer)
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>")
     fast.save_pretrained(folder)
