@@ -51,7 +51,7 @@ class Screen:
         self._print(f"[dim]{self._place()}[/] {escape(name)} ...{again}")
         self._task = self._bar.add_task(name, total=None, amount="", note="")
 
-    def progressed(self, name: str, done: int, total: int, note: str) -> None:
+    def progressed(self, name: str, done: int, total: int, note: str = "") -> None:
         """Move the bar; without a screen, say so every ten seconds."""
         amount = f"{done:,}/{total:,}" if total else f"{done:,}"
         if self._task is not None:

@@ -17,7 +17,7 @@ class Watcher(Protocol):
     def started(self, name: str, why: str) -> None:
         """The step begins; `why` says what makes it necessary."""
 
-    def progressed(self, name: str, done: int, total: int, note: str) -> None:
+    def progressed(self, name: str, done: int, total: int, note: str = "") -> None:
         """The step is at `done` of `total` (0: not known)."""
 
     def finished(self, name: str, counts: dict[str, Any], seconds: float) -> None:
@@ -39,7 +39,7 @@ class Silent:
     def started(self, name: str, why: str) -> None:
         """Ignored."""
 
-    def progressed(self, name: str, done: int, total: int, note: str) -> None:
+    def progressed(self, name: str, done: int, total: int, note: str = "") -> None:
         """Ignored."""
 
     def finished(self, name: str, counts: dict[str, Any], seconds: float) -> None:
