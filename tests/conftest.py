@@ -128,3 +128,109 @@ def project(tmp_path: Path, tiny_model: Path) -> Path:
 
 def write_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
+
+
+CHATML = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+class Foundry:
+    """Random models of a few thousand parameters in hub form, each made once.
+
+    Tokenizers: `bytes` (byte-level BPE, ends with </s>), `bytes-bos` (the same, with <s> in front), `pieces`
+    (Unigram over ▁pieces, <s> in front), `letters` (one token a letter, ids by hand: see `LETTERS`).
+    """
+
+    LETTERS = ("<unk>", "<s>", "</s>", *"abcdefghijklmnopqrstuvwxyz", " ", "\n", "<", ">", "/")
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._made: dict[tuple[str, str, str | None], Path] = {}
+
+    def tokenizer(self, kind: str, chat: str | None = None) -> Any:
+        from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+        from transformers import PreTrainedTokenizerFast
+
+        special = ["<unk>", "<s>", "</s>", "<|im_start|>", "<|im_end|>"]
+        text = [text for pair in sentences() for text in pair] + ["### Instruction:\n\n### Response:\n"]
+        if kind == "letters":
+            vocabulary = {letter: i for i, letter in enumerate(self.LETTERS)}
+            made = Tokenizer(models.BPE(vocabulary, [], unk_token="<unk>"))
+            made.decoder = decoders.Fuse()
+            special = special[:3]
+        elif kind == "pieces":
+            made = Tokenizer(models.Unigram())
+            made.pre_tokenizer = pre_tokenizers.Metaspace()
+            made.decoder = decoders.Metaspace()
+            made.train_from_iterator(
+                text, trainers.UnigramTrainer(vocab_size=300, special_tokens=special, unk_token="<unk>")
+            )
+        else:
+            made = Tokenizer(models.BPE())
+            made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+            made.decoder = decoders.ByteLevel()
+            alphabet = pre_tokenizers.ByteLevel.alphabet()
+            made.train_from_iterator(
+                text, trainers.BpeTrainer(vocab_size=400, special_tokens=special, initial_alphabet=alphabet)
+            )
+        begins = kind in ("bytes-bos", "pieces")
+        if begins:
+            made.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+        names = {"eos_token": "<|im_end|>" if chat == CHATML else "</s>"}
+        if begins:
+            names["bos_token"] = "<s>"
+        fast = PreTrainedTokenizerFast(tokenizer_object=made, unk_token="<unk>", **names)
+        fast.chat_template = chat
+        return fast
+
+    def model(self, architecture: str = "llama", tokenizer: str = "bytes", chat: str | None = None) -> Path:
+        key = (architecture, tokenizer, chat)
+        if key not in self._made:
+            self._made[key] = self._make(*key)
+        return self._made[key]
+
+    def _make(self, architecture: str, kind: str, chat: str | None) -> Path:
+        import torch
+        import transformers as hub
+
+        folder = self._root / f"model-{len(self._made)}"
+        tokenizer = self.tokenizer(kind, chat)
+        tokenizer.save_pretrained(folder)
+        torch.manual_seed(len(architecture))
+        sizes = {"vocab_size": len(tokenizer), "eos_token_id": tokenizer.eos_token_id, "bos_token_id": None}
+        if architecture == "gpt2":
+            dropout = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
+            config = hub.GPT2Config(n_embd=32, n_layer=2, n_head=2, n_positions=256, **dropout, **sizes)
+        else:
+            form = {"llama": hub.LlamaConfig, "qwen2": hub.Qwen2Config}[architecture]
+            config = form(
+                hidden_size=32,
+                intermediate_size=64,
+                num_hidden_layers=2,
+                num_attention_heads=4,
+                num_key_value_heads=2,
+                max_position_embeddings=512,
+                **sizes,
+            )
+        model = hub.AutoModelForCausalLM.from_config(config)
+        for parameter in model.parameters():
+            if parameter.ndim > 1:
+                torch.nn.init.normal_(
+                    parameter, std=0.2
+                )  # far from uniform: an argmax is clear, a mistake shows
+        model.save_pretrained(folder)
+        return folder
+
+
+@pytest.fixture(scope="session")
+def foundry(tmp_path_factory: pytest.TempPathFactory) -> Foundry:
+    """Where tests get their models and tokenizers."""
+    return Foundry(tmp_path_factory.mktemp("foundry"))
+
+
+@pytest.fixture(scope="session")
+def chatml() -> str:
+    """The chat template of ChatML."""
+    return CHATML

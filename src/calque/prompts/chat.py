@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -21,7 +20,11 @@ from calque.prompts.render import Segment
 from calque.records import Conversation, Message
 
 OTHERWISE = "set model.template to alpaca, plain or a template file of your own"
-TODAY = datetime(2024, 7, 26)  # noqa: DTZ001  what templates that write a date are told: equal runs, equal prompts
+# Templates that write a date (strftime_now) are told this one, so that equal runs have equal prompts.
+TODAY = (
+    "{%- macro strftime_now(form) -%}{{ form | replace('%Y', '2024') | replace('%m', '07') | replace('%d', '26')"
+    " | replace('%b', 'Jul') | replace('%B', 'July') }}{%- endmacro -%}"
+)
 OPEN, CLOSE = "\ufdd0", "\ufdd1"  # noncharacters: Unicode keeps them free for marks like these
 _MARKED = re.compile(f"{OPEN}([0-9]+){CLOSE}")
 _PROBE = "calque"
@@ -33,8 +36,22 @@ class ChatTokenizer(Protocol):
     all_special_tokens: list[str]
     added_tokens_decoder: dict[int, Any]
 
+    def get_chat_template(self) -> str:
+        """The template that holds for plain conversations."""
+
     def apply_chat_template(self, conversation: list[dict[str, str]], **options: Any) -> Any:
         """The conversation as one text."""
+
+
+def special_names(tokenizer: ChatTokenizer) -> tuple[str, ...]:
+    """Names of a tokenizer's special tokens, the longest first."""
+    added = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
+    return tuple(sorted({*tokenizer.all_special_tokens, *added}, key=lambda name: (-len(name), name)))
+
+
+def any_of(names: Sequence[str]) -> re.Pattern[str]:
+    """A pattern that finds the first of `names` at a place, or nothing where there are none."""
+    return re.compile("|".join(map(re.escape, names)) or "(?!)")
 
 
 @dataclass(frozen=True)
@@ -93,15 +110,15 @@ class ChatRenderer:
 
     @cached_property
     def _special(self) -> tuple[str, ...]:
-        """Names of special tokens, the longest first."""
-        added = {str(token) for token in self.tokenizer.added_tokens_decoder.values() if token.special}
-        return tuple(
-            sorted({*self.tokenizer.all_special_tokens, *added}, key=lambda name: (-len(name), name))
-        )
+        return special_names(self.tokenizer)
 
     @cached_property
     def _names(self) -> re.Pattern[str]:
-        return re.compile("|".join(re.escape(name) for name in self._special) or "(?!)")
+        return any_of(self._special)
+
+    @cached_property
+    def _template(self) -> str:
+        return TODAY + self.tokenizer.get_chat_template()
 
     def _prompt(self, conversation: Conversation) -> str:
         text = self._text(conversation, answer=True)
@@ -144,7 +161,7 @@ class ChatRenderer:
         ]
         try:
             text = self.tokenizer.apply_chat_template(
-                turns, tokenize=False, add_generation_prompt=answer, strftime_now=TODAY.strftime
+                turns, tokenize=False, add_generation_prompt=answer, chat_template=self._template
             )
         except TemplateError as error:
             raise _unusable(f"refuses a conversation: {error}") from error

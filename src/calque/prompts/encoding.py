@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from calque.errors import ModelError, Problem
-from calque.prompts.chat import ChatRenderer
+from calque.prompts.chat import OPEN, ChatRenderer, any_of, special_names
 from calque.prompts.render import (
     Renderer,
     Segment,
@@ -99,7 +100,24 @@ class Encoder:
         if not texts:
             return []
         rows = self.tokenizer(texts, add_special_tokens=False, split_special_tokens=not template)["input_ids"]
-        return [list(ids) for ids in rows]
+        if template:
+            return [list(ids) for ids in rows]
+        return [self._plain(text, list(ids)) for text, ids in zip(texts, rows, strict=True)]
+
+    def _plain(self, text: str, ids: list[int]) -> list[int]:
+        """Ids of data without a special token: the vocabulary of some tokenizers (Unigram) holds their names as words."""
+        names, special = self._special
+        if special.isdisjoint(ids):
+            return ids
+        broken = names.sub(lambda name: f"{name[0][0]}{OPEN}{name[0][1:]}", text).split(OPEN)
+        pieces = self.tokenizer([p for p in broken if p], add_special_tokens=False, split_special_tokens=True)
+        return [token for piece in pieces["input_ids"] for token in piece]
+
+    @cached_property
+    def _special(self) -> tuple[re.Pattern[str], frozenset[int]]:
+        """What finds the names of special tokens, and their ids; that for unknown characters is no danger."""
+        names = [name for name in special_names(self.tokenizer) if name != self.tokenizer.unk_token]
+        return any_of(names), frozenset(map(self._token, names))
 
     def _token(self, text: str) -> int:
         return int(self.tokenizer.convert_tokens_to_ids(text))
