@@ -36,7 +36,7 @@ class ModelFiles:
     @property
     def label(self) -> str:
         """What the model is called in files: its hub id, or the name of its folder without the way there."""
-        return self.folder.resolve().name if Path(self.name).expanduser().exists() else self.name
+        return self.folder.absolute().name if Path(self.name).expanduser().exists() else self.name
 
 
 def find_model(name: str, *, revision: str | None = None, trust_remote_code: bool = False) -> ModelFiles:
