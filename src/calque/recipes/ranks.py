@@ -49,5 +49,7 @@ def _control_group() -> Any:
     import torch.distributed
     from accelerate import PartialState
 
-    PartialState()  # sets up the processes as tuning will use them
+    from calque.engines.device import best_device
+
+    PartialState(cpu=best_device().type == "cpu")  # sets up the processes as tuning will use them
     return torch.distributed.new_group(backend="gloo", timeout=PATIENCE)

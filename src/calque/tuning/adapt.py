@@ -17,7 +17,7 @@ from calque.tuning.settings import LoraSettings, TuningSettings
 def adapt(model: Any, settings: TuningSettings) -> Any:
     """The model with the parameters to be tuned in fp32 and marked as such, the rest frozen."""
     if settings.gradient_checkpointing:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        model.activation_checkpointing_enable({"use_reentrant": False})
         model.enable_input_require_grads()
     if settings.method == "full":
         return model.float().requires_grad_(True)

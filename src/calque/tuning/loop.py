@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from calque.engines.device import resolve_dtype
+from calque.engines.device import best_device, resolve_dtype
 from calque.engines.loading import ModelFiles, load_model, load_tokenizer
 from calque.errors import CalqueError, ModelError, Problem
 from calque.randomness import stream
@@ -75,7 +75,7 @@ def tune(
     Goes on from a checkpoint in `folder` if one is there. Raises `RunError` if that was made from something else,
     `ModelError` if model, tokenizer or adapter do not fit, `TuningError` if the loss is no longer finite.
     """
-    accelerator = Accelerator()
+    accelerator = Accelerator(cpu=best_device().type == "cpu")  # else it would not join processes on CPUs
     dtype = resolve_dtype(settings.precision, accelerator.device)
     weights = torch.float32 if settings.method == "full" else dtype
     model = load_model(base, dtype=weights, device=accelerator.device)
