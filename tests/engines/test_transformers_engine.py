@@ -1,0 +1,179 @@
+"""Answers in batches equal answers one by one; log-likelihoods equal those worked out from the logits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from calque.engines.loading import ModelFiles, load_model, load_tokenizer
+from calque.engines.transformers_engine import TransformersEngine
+from calque.prompts.encoding import make_encoder
+from calque.records import Message
+
+ASK = [
+    "the dog",
+    "where is the cat in the wood and on the mountain?",
+    "la mucca",
+    "a",
+    "the wolf is in town\nnow",
+]
+
+
+def engine(foundry: Any, architecture: str = "llama", template: str = "plain", **options: Any) -> Any:
+    chat = options.pop("chat", None)
+    files = ModelFiles("m", foundry.model(architecture, options.pop("tokenizer", "bytes-bos"), chat))
+    model = load_model(files, dtype=torch.float32)
+    encoder = make_encoder(load_tokenizer(files), template)
+    return TransformersEngine(model, encoder, "m", **options)
+
+
+def ask(text: str) -> tuple[Message, ...]:
+    return (Message("user", text, "en"),)
+
+
+def greedy(made: Any, text: str, limit: int) -> list[int]:
+    """One answer, token by token, without a cache."""
+    (ids,) = made.encoder.encode_prompts([ask(text)])
+    written: list[int] = []
+    with torch.no_grad():
+        while len(written) < limit:
+            token = int(made.model(torch.tensor([ids + written]), use_cache=False).logits[0, -1].argmax())
+            if token == made.stop_id:
+                break
+            written.append(token)
+    return written
+
+
+@pytest.mark.parametrize("architecture", ["llama", "qwen2", "gpt2"])
+def test_answers_are_greedy_and_do_not_depend_on_the_batch(foundry: Any, architecture: str) -> None:
+    made = engine(foundry, architecture)
+    together = made.complete([ask(text) for text in ASK], max_new_tokens=12)
+    for text, answer in zip(ASK, together, strict=True):
+        written = greedy(made, text, 12)
+        assert answer.text == made.encoder.decode(written)[0]
+        assert answer.tokens == len(written)
+        assert answer.finished == (len(written) < 12)
+        assert made.complete([ask(text)], max_new_tokens=12) == [answer]
+    assert len({answer.text for answer in together}) > 1
+
+
+def test_the_model_s_own_sampling_settings_do_not_count(foundry: Any) -> None:
+    made = engine(foundry)
+    plain = made.complete([ask(text) for text in ASK], max_new_tokens=8)
+    made.model.generation_config.update(do_sample=True, temperature=3.0, repetition_penalty=4.0, num_beams=2)
+    assert made.complete([ask(text) for text in ASK], max_new_tokens=8) == plain
+
+
+def bend(made: Any, tokens: list[int]) -> None:
+    """Make the model write `tokens`, one at a call, and the last of them ever after."""
+
+    def forward(hidden: torch.Tensor) -> torch.Tensor:
+        logits = torch.zeros(*hidden.shape[:2], len(made.encoder.tokenizer))
+        logits[:, -1, tokens[min(made.calls, len(tokens) - 1)]] = 9.0
+        made.calls += 1
+        return logits
+
+    made.calls = 0
+    made.model.lm_head.forward = forward
+
+
+def test_the_stop_token_ends_an_answer(foundry: Any) -> None:
+    made = engine(foundry)
+    word = made.encoder.encode_answers(["dog"])[0]
+    bend(made, [*word, made.stop_id, *word])
+    (answer,) = made.complete([ask("a")], max_new_tokens=20)
+    assert (answer.text, answer.tokens, answer.finished) == ("dog", len(word), True)
+
+
+def test_the_limit_cuts_an_answer_off(foundry: Any) -> None:
+    made = engine(foundry)
+    bend(made, made.encoder.encode_answers(["z"])[0])
+    (answer,) = made.complete([ask("a")], max_new_tokens=5)
+    assert (answer.text, answer.tokens, answer.finished) == ("zzzzz", 5, False)
+
+
+def test_a_stop_string_ends_an_answer(foundry: Any) -> None:
+    made = engine(foundry, template="alpaca")
+    written = made.encoder.encode_answers(["dog\n### Instruction:\ncat"])[0]
+    bend(made, written)
+    (answer,) = made.complete([ask("a")], max_new_tokens=len(written))
+    assert (answer.text, answer.finished) == ("dog", True)
+
+
+def test_a_prompt_that_does_not_fit_stays_unanswered(foundry: Any) -> None:
+    made = engine(foundry, "gpt2")  # reads 256 tokens
+    long = ask("z" * 260)
+    done: list[int] = []
+    short, none = made.complete([ask("a"), long], max_new_tokens=4, progress=done.append)
+    assert (none.text, none.tokens, none.finished) == ("", 0, False)
+    assert short.tokens > 0
+    assert sum(done) == 2
+    done.clear()
+    scores = made.choose([long, ask("a")], [("A", "B"), ("A", "B")], progress=done.append)
+    assert scores[0] == ()
+    assert len(scores[1]) == 2
+    assert sum(done) == 2
+
+
+def by_hand(made: Any, text: str, choice: str) -> float:
+    """The sum of the log-probabilities of a choice's tokens behind the prompt, one forward pass, no padding."""
+    (ids,) = made.encoder.encode_prompts([ask(text)])
+    (answer,) = made.encoder.encode_answers([choice])
+    with torch.no_grad():
+        spread = made.model(torch.tensor([ids + answer]), use_cache=False).logits[0].double().log_softmax(-1)
+    return sum(float(spread[len(ids) - 1 + i, token]) for i, token in enumerate(answer))
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gpt2"])
+@pytest.mark.parametrize("budget", [1, 4096])
+def test_choices_by_hand(foundry: Any, architecture: str, budget: int) -> None:
+    made = engine(foundry, architecture, tokens_per_batch=budget)
+    choices = [("A", "B", "C"), ("the dog", "A"), ("wolf", "in the wood or not"), ("D",), ("A", "zzz")]
+    sizes = {c: len(made.encoder.encode_answers([c])[0]) for row in choices for c in row}
+    assert sizes["A"] == 1 < sizes["the dog"]
+    done: list[int] = []
+    found = made.choose([ask(text) for text in ASK], choices, progress=done.append)
+    for text, row, scores in zip(ASK, choices, found, strict=True):
+        assert scores == pytest.approx([by_hand(made, text, choice) for choice in row], abs=1e-4)
+    assert sum(done) == len(ASK)
+
+
+def test_choices_of_a_uniform_model(foundry: Any) -> None:
+    made = engine(foundry)
+    with torch.no_grad():
+        made.model.lm_head.weight.zero_()
+    size = len(made.encoder.encode_answers(["the dog"])[0])
+    ((one, several),) = made.choose([ask("a")], [("A", "the dog")])
+    vocabulary = torch.tensor(float(made.model.config.vocab_size)).log().item()
+    assert one == pytest.approx(-vocabulary, abs=1e-5)
+    assert several == pytest.approx(-size * vocabulary, abs=1e-4)
+
+
+def test_progress_counts_every_item(foundry: Any) -> None:
+    made = engine(foundry, tokens_per_batch=64)
+    done: list[int] = []
+    made.complete([ask(text) for text in ASK], max_new_tokens=4, progress=done.append)
+    assert sum(done) == 5
+    assert len(done) > 1
+
+
+def test_nothing_to_do(foundry: Any) -> None:
+    made = engine(foundry)
+    assert made.complete([], max_new_tokens=4) == []
+    assert made.choose([], []) == []
+
+
+def test_a_chat_model_answers_behind_its_own_cue(foundry: Any, chatml: str) -> None:
+    made = engine(foundry, template="chat", chat=chatml, tokenizer="bytes")
+    assert made.encoder.tokenizer.convert_ids_to_tokens(made.stop_id) == "<|im_end|>"
+    (answer,) = made.complete([ask("the dog")], max_new_tokens=6)
+    assert answer.text == made.encoder.decode(greedy(made, "the dog", 6))[0]
+
+
+def test_generation_says_nothing(foundry: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    made = engine(foundry)
+    made.complete([ask("a"), ask("the dog")], max_new_tokens=3)
+    made.choose([ask("a")], [("A", "B")])
+    assert capfd.readouterr() == ("", "")
