@@ -191,3 +191,4 @@ def test_decoding_ends_at_the_stop_token_or_a_stop_string(foundry: Any) -> None:
     assert encoder.decode(ids("yes\n\n### Instruction:\nmore")) == ("yes", True)
     assert encoder.decode(ids("yes and")) == ("yes and", False)
     assert encoder.decode([]) == ("", False)
+    assert encoder.decode(ids("it is n't , is it ?")) == ("it is n't , is it ?", False)

@@ -85,9 +85,16 @@ def test_collate_pads_on_the_right_and_points_at_what_predicts() -> None:
     )
     arrays = collate(encoded, (0, 1))
     assert arrays.ids.tolist() == [[7, 8, 9], [5, 6, 0]]
-    assert arrays.positions.tolist() == [0, 1, 3]
-    assert arrays.labels.tolist() == [8, 9, 6]
-    assert arrays.rows.tolist() == [0, 0, 1]
+    assert arrays.positions.tolist() == [0, 1, 3] + [0] * 61
+    assert arrays.labels.tolist() == [8, 9, 6] + [-100] * 61
+    assert arrays.rows.tolist() == [0, 0, 1] + [-1] * 61
+
+
+def test_widths_are_round_but_never_above_the_longest_row() -> None:
+    encoded = EncodedSet(np.arange(53, dtype=np.int32), np.ones(53, dtype=bool), np.array([0, 17, 23, 53]))
+    assert collate(encoded, (1,)).ids.shape == (1, 16)
+    assert collate(encoded, (0, 1)).ids.shape == (2, 30)  # not 32: no row has more than 30 tokens
+    assert len(collate(encoded, (0, 1, 2)).labels) == 64
 
 
 def test_fewer_rows_than_devices() -> None:

@@ -68,7 +68,9 @@ class Encoder:
         finished = self.stop_id in written
         if finished:
             written = written[: written.index(self.stop_id)]
-        text = str(self.tokenizer.decode(written, skip_special_tokens=True))
+        text = str(
+            self.tokenizer.decode(written, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        )
         for stop in self.renderer.stops:
             text, found, _ = text.partition(stop)
             finished = finished or bool(found)

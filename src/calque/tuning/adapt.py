@@ -17,7 +17,10 @@ from calque.tuning.settings import LoraSettings, TuningSettings
 def adapt(model: Any, settings: TuningSettings) -> Any:
     """The model with the parameters to be tuned in fp32 and marked as such, the rest frozen."""
     if settings.gradient_checkpointing:
-        model.activation_checkpointing_enable({"use_reentrant": False})
+        if not model.supports_gradient_checkpointing:
+            remedy = "set tuning.gradient_checkpointing: false"
+            raise ModelError(Problem("this architecture cannot recompute its activations", remedy=remedy))
+        model.activation_checkpointing_enable()
         model.enable_input_require_grads()
     if settings.method == "full":
         return model.float().requires_grad_(True)

@@ -18,6 +18,8 @@ from calque.tuning.encode import EncodedSet
 
 Rows = tuple[int, ...]
 
+IGNORED = -100  # the label that torch's cross-entropy passes over
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -84,9 +86,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Arrays:
-    """A micro-batch: ids [rows, longest], padded on the right; for each trained token the flat position that predicts it.
+    """A micro-batch: ids [rows, width], padded on the right; for each trained token the flat position that predicts it.
 
-    `positions` [n] index into rows × longest; `labels` [n] are the trained ids; `rows` [n] say whose they are.
+    `positions` [n] index into rows × width; `labels` [n] are the trained ids; `rows` [n] say whose they are. Behind
+    them, places up to a round number have the label `IGNORED`, and no loss.
     """
 
     ids: npt.NDArray[np.int64]
@@ -96,20 +99,36 @@ class Arrays:
 
 
 def collate(encoded: EncodedSet, rows: Rows, pad: int = 0) -> Arrays:
-    """Put rows side by side. Padding stands on the right, where under causal attention no token can see it."""
+    """Put rows side by side. Padding stands on the right, where under causal attention no token can see it.
+
+    Widths and numbers of labels are rounded up: on a CPU the kernels of every new shape are compiled and kept, which
+    otherwise costs more memory than all else (see benchmarks/tuning.py).
+    """
     longest = max(int(encoded.offsets[r + 1] - encoded.offsets[r]) for r in rows)
-    ids = np.full((len(rows), longest), pad, dtype=np.int64)
-    positions, labels, owners = [], [], []
+    width = min(_round_up(longest, 16), encoded.longest)
+    ids = np.full((len(rows), width), pad, dtype=np.int64)
+    positions: list[npt.NDArray[np.integer]] = []
+    labels: list[npt.NDArray[np.integer]] = []
+    owners: list[npt.NDArray[np.integer]] = []
     for i, row in enumerate(rows):
         tokens, trained = encoded.row(row)
         ids[i, : len(tokens)] = tokens
         targets = np.flatnonzero(trained[1:]) + 1  # the first token of a row has nothing to predict it
-        positions.append(i * longest + targets - 1)
+        positions.append(i * width + targets - 1)
         labels.append(tokens[targets])
         owners.append(np.full(len(targets), i))
+    count = sum(map(len, labels))
+    idle = np.zeros(_round_up(count, 64) - count, dtype=np.int64)
+    positions.append(idle)
+    labels.append(idle + IGNORED)
+    owners.append(idle - 1)
     return Arrays(
         ids,
         np.concatenate(positions).astype(np.int64),
         np.concatenate(labels).astype(np.int64),
         np.concatenate(owners).astype(np.int64),
     )
+
+
+def _round_up(number: int, grain: int) -> int:
+    return -(-number // grain) * grain

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -43,6 +44,11 @@ class EncodedSet:
     def lengths(self) -> npt.NDArray[np.int64]:
         """Tokens of each row."""
         return np.diff(self.offsets)
+
+    @cached_property
+    def longest(self) -> int:
+        """Tokens of the longest row."""
+        return int(self.lengths.max())
 
     @property
     def trained_counts(self) -> npt.NDArray[np.int64]:

@@ -32,7 +32,7 @@ class ResponseLoss(nn.Module):
         self.split = self._head_is_all(causal)
 
     def forward(self, ids: torch.Tensor, positions: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Loss of each trained token [n]. `ids` [rows, tokens]; `positions`, `labels` [n] as in `batch.Arrays`."""
+        """Loss of each place [n], nought where the label is ignored. `ids` [rows, tokens]; the others as in `batch.Arrays`."""
         if not self.split:
             logits = self.model(input_ids=ids, use_cache=False).logits.flatten(0, 1)[positions]
             return functional.cross_entropy(logits.float(), labels, reduction="none")

@@ -190,9 +190,9 @@ def rate_at(step: int, steps: int, settings: TuningSettings) -> float:
 
 
 def _check_rows(model: Any, encoded: EncodedSet, base: ModelFiles) -> None:
-    longest, context = int(encoded.lengths.max()), getattr(model.config, "max_position_embeddings", None)
-    if context and longest > context:
-        message = f"the longest row has {longest} tokens, but the model reads only {context}"
+    context = getattr(model.config, "max_position_embeddings", None)
+    if context and encoded.longest > context:
+        message = f"the longest row has {encoded.longest} tokens, but the model reads only {context}"
         raise ModelError(Problem(message, base.name, remedy=f"set tuning.max_tokens={context}"))
     highest, size = int(encoded.tokens.max()), model.get_input_embeddings().weight.shape[0]
     if highest >= size:

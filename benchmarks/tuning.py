@@ -1,0 +1,274 @@
+"""Our tuning loop against the trainers of the hub: tokens a second, trained tokens a second, peak memory.
+
+    python benchmarks/tuning.py [--steps 6] [--repeats 3] [--examples-per-step 128] [--precision auto] [--out FILE]
+
+All tune every parameter of the same random Llama of 1.5M parameters on the same synthetic rows: lengths lognormal,
+20 to 500 tokens with a mean near 140, the last 46% of each trained, a vocabulary of 8192. Each run is a process of its
+own; contenders take turns, so that a busy machine troubles all of them alike. The first step is not counted. Tokens
+are those of the rows, never padding. Memory is the peak of the process above what it held before the first step.
+TRL takes part where it can be imported (benchmarks/requirements.txt).
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+VOCABULARY = 8192
+MICRO_BATCH = 8  # rows of a micro-batch, for the trainers that count rows
+CONTENDERS = ("calque", "calque, sdpa", "trainer, padded", "trainer, grouped", "trl", "trl, packed")
+
+
+def make_rows(count: int) -> tuple[list[list[int]], list[int]]:
+    """Token ids of rows, and from where on each is trained."""
+    draw = np.random.Generator(np.random.PCG64(0))
+    lengths = draw.lognormal(np.log(118), 0.6, count).clip(20, 500).astype(int)
+    ids = [draw.integers(5, VOCABULARY, n).tolist() for n in lengths]
+    return ids, [round(n * 0.54) for n in lengths]
+
+
+def make_model(folder: Path) -> None:
+    import torch
+    from tokenizers import Tokenizer, models
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=96,
+        intermediate_size=256,
+        num_hidden_layers=6,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        max_position_embeddings=1024,
+        tie_word_embeddings=True,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    words = {"<pad>": 0, "</s>": 1, **{f"w{i}": i for i in range(2, VOCABULARY)}}
+    names = {"unk_token": "<pad>", "pad_token": "<pad>", "eos_token": "</s>"}
+    made = Tokenizer(models.WordLevel(words))
+    PreTrainedTokenizerFast(tokenizer_object=made, **names).save_pretrained(folder)
+
+
+class Clock:
+    """When each step ended, and what the process held before the first."""
+
+    def __init__(self) -> None:
+        self.ends: list[float] = []
+        self.before = peak()
+
+    def step(self, *_: Any, **__: Any) -> None:
+        self.ends.append(time.perf_counter())
+
+
+def peak() -> float:
+    """Megabytes of resident memory, at most, so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def with_calque(model: Path, rows: Any, args: argparse.Namespace, short_rows: bool) -> tuple[Clock, float]:
+    from calque.engines.loading import ModelFiles
+    from calque.tuning import attention
+    from calque.tuning.encode import EncodedSet
+    from calque.tuning.loop import tune
+    from calque.tuning.settings import TuningSettings
+
+    if not short_rows:
+        attention.LONGEST = 0
+    ids, starts = rows
+    lengths = [len(row) for row in ids]
+    encoded = EncodedSet(
+        np.concatenate(ids).astype(np.int32),
+        np.concatenate([np.arange(n) >= start for n, start in zip(lengths, starts, strict=True)]),
+        np.concatenate([[0], np.cumsum(lengths)]),
+    )
+    settings = TuningSettings(
+        method="full",
+        learning_rate=1e-3,
+        schedule="constant",
+        warmup_share=0,
+        examples_per_step=args.examples_per_step,
+        precision=args.precision,
+        checkpoint_steps=10**9,
+    )
+    clock = Clock()
+    with tempfile.TemporaryDirectory() as out:
+        tuned = tune(
+            ModelFiles("m", model),
+            encoded,
+            settings,
+            seed=0,
+            folder=Path(out),
+            fingerprint={},
+            on_step=clock.step,
+        )
+    return clock, tuned.log[-1]["loss"]
+
+
+def with_trainer(model: Path, rows: Any, args: argparse.Namespace, name: str) -> tuple[Clock, float]:
+    import torch
+    import transformers
+
+    ids, starts = rows
+    examples: Any = [
+        {"input_ids": row, "labels": [-100] * start + row[start:], "length": len(row)}
+        for row, start in zip(ids, starts, strict=True)
+    ]
+
+    def collate(batch: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        longest = max(len(row["input_ids"]) for row in batch)
+
+        def padded(key: str, filler: int) -> torch.Tensor:
+            return torch.tensor([row[key] + [filler] * (longest - len(row[key])) for row in batch])
+
+        mask = torch.tensor(
+            [[1] * len(r["input_ids"]) + [0] * (longest - len(r["input_ids"])) for r in batch]
+        )
+        return {"input_ids": padded("input_ids", 0), "labels": padded("labels", -100), "attention_mask": mask}
+
+    clock = Clock()
+
+    class Listener(transformers.TrainerCallback):
+        on_step_end = staticmethod(clock.step)
+
+    common: dict[str, Any] = {
+        "per_device_train_batch_size": MICRO_BATCH,
+        "gradient_accumulation_steps": max(1, args.examples_per_step // MICRO_BATCH),
+        "learning_rate": 1e-3,
+        "lr_scheduler_type": "constant",
+        "num_train_epochs": 1,
+        "bf16": bf16(args.precision),
+        "save_strategy": "no",
+        "logging_strategy": "steps",
+        "logging_steps": 1,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "use_cpu": not torch.accelerator.is_available(),
+        "seed": 0,
+    }
+    llama = transformers.AutoModelForCausalLM.from_pretrained(model)
+    trainer: Any
+    with tempfile.TemporaryDirectory() as out:
+        if name.startswith("trl"):
+            import datasets
+            import trl
+
+            tokenizer = transformers.AutoTokenizer.from_pretrained(model)
+            table = datasets.Dataset.from_list(
+                [
+                    {"input_ids": row, "completion_mask": [int(i >= start) for i in range(len(row))]}
+                    for row, start in zip(ids, starts, strict=True)
+                ]
+            )
+            options = trl.SFTConfig(out, max_length=1024, packing=name == "trl, packed", **common)
+            trainer = trl.SFTTrainer(
+                llama, args=options, train_dataset=table, processing_class=tokenizer, callbacks=[Listener()]
+            )
+        else:
+            sampling = "group_by_length" if name == "trainer, grouped" else "random"
+            options = transformers.TrainingArguments(
+                out, train_sampling_strategy=sampling, remove_unused_columns=False, **common
+            )
+            trainer = transformers.Trainer(
+                llama, options, data_collator=collate, train_dataset=examples, callbacks=[Listener()]
+            )
+        clock.before = peak()
+        trainer.train()
+    losses = [row["loss"] for row in trainer.state.log_history if "loss" in row]
+    return clock, float(losses[-1])
+
+
+def bf16(precision: str) -> bool:
+    import torch
+
+    from calque.engines.device import best_device, resolve_dtype
+
+    return resolve_dtype(precision, best_device()) == torch.bfloat16
+
+
+def run_one(name: str, model: Path, args: argparse.Namespace) -> None:
+    """One run, in this process; prints its figures as JSON."""
+    rows = make_rows((args.steps + 1) * args.examples_per_step)
+    if name.startswith("calque"):
+        clock, loss = with_calque(model, rows, args, short_rows=name == "calque")
+    else:
+        clock, loss = with_trainer(model, rows, args, name)
+    # One epoch in steps of equal numbers of rows: the steps counted hold steps / (steps + 1) of all tokens. Packed rows
+    # fill steps of other sizes; there, too, every token is seen once, and all the steps but the first are timed.
+    share = (len(clock.ends) - 1) / len(clock.ends)
+    seconds = clock.ends[-1] - clock.ends[0]
+    tokens = sum(map(len, rows[0])) * share
+    trained = sum(len(row) - start for row, start in zip(*rows, strict=True)) * share
+    figures = {
+        "tokens_per_second": tokens / seconds,
+        "trained_tokens_per_second": trained / seconds,
+        "peak_megabytes": peak() - clock.before,
+        "loss": loss,
+    }
+    print(json.dumps(figures))
+
+
+def contenders() -> list[str]:
+    known = importlib.util.find_spec("trl") is not None
+    return [name for name in CONTENDERS if known or not name.startswith("trl")]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--steps", type=int, default=6, help="optimiser steps that are timed")
+    parser.add_argument("--repeats", type=int, default=3, help="runs of each contender")
+    parser.add_argument("--examples-per-step", type=int, default=128)
+    parser.add_argument("--precision", choices=["auto", "fp32", "bf16"], default="auto")
+    parser.add_argument("--out", type=Path, help="where the figures go as JSON")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    parser.add_argument("--model", type=Path, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.one:
+        run_one(args.one, args.model, args)
+        return
+    names = contenders()
+    runs: dict[str, list[dict[str, float]]] = {name: [] for name in names}
+    with tempfile.TemporaryDirectory() as folder:
+        make_model(Path(folder))
+        for turn in range(args.repeats):
+            for name in names[turn % len(names) :] + names[: turn % len(names)]:
+                command = [sys.executable, __file__, "--one", name, "--model", folder]
+                for option in ("steps", "examples_per_step", "precision"):
+                    command += [f"--{option.replace('_', '-')}", str(getattr(args, option))]
+                done = subprocess.run(command, capture_output=True, text=True, check=False)
+                if done.returncode != 0:
+                    sys.exit(f"{name}: {done.stderr}")
+                runs[name].append(json.loads(done.stdout.splitlines()[-1]))
+                print(f"{turn + 1}/{args.repeats} {name}: {runs[name][-1]}", file=sys.stderr, flush=True)
+    medians = {
+        name: {key: statistics.median(r[key] for r in made) for key in made[0]} for name, made in runs.items()
+    }
+    ours = medians["calque"]
+    print(f"{'':18}{'tokens/s':>10}{'trained/s':>11}{'peak MB':>9}{'loss':>8}{'calque is':>11}")
+    for name, row in medians.items():
+        ratio = ours["tokens_per_second"] / row["tokens_per_second"]
+        print(
+            f"{name:18}{row['tokens_per_second']:>10,.0f}{row['trained_tokens_per_second']:>11,.0f}"
+            f"{row['peak_megabytes']:>9,.0f}{row['loss']:>8.3f}{ratio:>10.2f}×"
+        )
+    if args.out:
+        settings = {key: getattr(args, key) for key in ("steps", "repeats", "examples_per_step", "precision")}
+        result = {"settings": {**settings, "bf16": bf16(args.precision)}, "medians": medians, "runs": runs}
+        args.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
