@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 import torch
 
-from calque.engines.loading import ModelFiles, load_model, load_tokenizer
+from calque.engines.loading import ModelFiles, find_model, load_model, load_tokenizer
 from calque.engines.transformers_engine import TransformersEngine
 from calque.prompts.encoding import make_encoder
-from calque.records import Message
+from calque.records import Demonstration, Message, Provenance
+from calque.tuning.adapt import load_tuned
+from calque.tuning.encode import encode_demonstrations
+from calque.tuning.loop import tune
+from calque.tuning.settings import TuningSettings
 
 ASK = [
     "the dog",
@@ -59,13 +64,6 @@ def test_answers_are_greedy_and_do_not_depend_on_the_batch(foundry: Any, archite
     assert len({answer.text for answer in together}) > 1
 
 
-def test_the_model_s_own_sampling_settings_do_not_count(foundry: Any) -> None:
-    made = engine(foundry)
-    plain = made.complete([ask(text) for text in ASK], max_new_tokens=8)
-    made.model.generation_config.update(do_sample=True, temperature=3.0, repetition_penalty=4.0, num_beams=2)
-    assert made.complete([ask(text) for text in ASK], max_new_tokens=8) == plain
-
-
 def bend(made: Any, tokens: list[int]) -> None:
     """Make the model write `tokens`, one at a call, and the last of them ever after."""
 
@@ -77,6 +75,35 @@ def bend(made: Any, tokens: list[int]) -> None:
 
     made.calls = 0
     made.model.lm_head.forward = forward
+
+
+def test_what_the_model_s_own_folder_asks_for_does_not_count(foundry: Any) -> None:
+    plain = engine(foundry)
+    plain.model.generation_config.update(do_sample=True, temperature=3.0, no_repeat_ngram_size=1, num_beams=2)
+    made = TransformersEngine(plain.model, plain.encoder, "m")
+    bend(made, made.encoder.encode_answers(["z"])[0])
+    assert made.complete([ask("a")], max_new_tokens=4)[0].text == "zzzz"
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_a_tuned_model_answers_through_its_adapter(
+    foundry: Any, tmp_path: Path, method: Literal["lora", "full"]
+) -> None:
+    """Tuned until it knows one answer by heart; then asked."""
+    files = ModelFiles("m", foundry.model("llama", "bytes-bos"))
+    encoder = make_encoder(load_tokenizer(files), "plain")
+    messages = (*ask("the dog"), Message("assistant", "nel bosco", "it", trained=True))
+    rows = [Demonstration("instruction", messages, Provenance("rows", 1))]
+    encoded = encode_demonstrations(rows, encoder, max_tokens=64, overlong="error").arrays()
+    settings = TuningSettings(method=method, epochs=40, learning_rate=0.02, precision="fp32")
+    tune(files, encoded, settings, seed=0, folder=tmp_path, fingerprint={})
+    if method == "full":
+        model = load_model(find_model(str(tmp_path / "model")), dtype=torch.float32)
+    else:
+        model = load_tuned(load_model(files, dtype=torch.float32), tmp_path)
+    made = TransformersEngine(model, encoder, "m")
+    (answer,) = made.complete([ask("the dog")], max_new_tokens=20)
+    assert (answer.text, answer.finished) == ("nel bosco", True)
 
 
 def test_the_stop_token_ends_an_answer(foundry: Any) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
+from transformers import GenerationConfig
 
 from calque.engines import Completion, Progress
 from calque.prompts.encoding import Encoder
@@ -23,6 +24,10 @@ class TransformersEngine:
         self.identity = identity
         self.tokens_per_batch = tokens_per_batch
         self.stop_id = encoder.stop_id
+        # Greedy, whatever sampling, penalties or other stop tokens the model's own folder asks for.
+        model.generation_config = GenerationConfig(
+            do_sample=False, eos_token_id=self.stop_id, pad_token_id=self.stop_id
+        )
         self.longest = getattr(model.config, "max_position_embeddings", None) or 1 << 30
 
     def complete(
@@ -105,19 +110,7 @@ class TransformersEngine:
         mask = torch.tensor(
             [[0] * (longest - len(p)) + [1] * len(p) for p in prompts], device=self.model.device
         )
-        output = self.model.generate(
-            input_ids=ids,
-            attention_mask=mask,
-            max_new_tokens=max_new_tokens,
-            do_sample=False,
-            num_beams=1,
-            repetition_penalty=1.0,
-            temperature=None,
-            top_p=None,
-            top_k=None,
-            eos_token_id=self.stop_id,
-            pad_token_id=self.stop_id,
-        )
+        output = self.model.generate(input_ids=ids, attention_mask=mask, max_new_tokens=max_new_tokens)
         return [list(row) for row in output[:, longest:].tolist()]
 
     @torch.inference_mode()
