@@ -16,9 +16,10 @@ from calque.evaluation.benchmarks import benchmark_of
 from calque.evaluation.items import Item, ItemSet, Reply
 from calque.evaluation.scores import VERSION, Score
 from calque.evaluation.source import digest, gather
-from calque.evaluation.statistics import RESAMPLES, mean_interval, stratified_interval, stream
+from calque.evaluation.statistics import RESAMPLES, mean_interval, stratified_interval
 from calque.evaluation.wording import LETTERS, Wording, wording
 from calque.languages import language as language_of
+from calque.randomness import stream
 from calque.records import Conversation, Rejected
 
 

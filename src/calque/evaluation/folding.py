@@ -39,7 +39,7 @@ def fold(text: str, language: Language) -> str:
     if language.elided:
         text = regex.sub(rf"\b(?:{'|'.join(language.elided)})['’ʼ](?=\w)", " ", text)
     text = _APOSTROPHE.sub("", text)
-    return _MARKS.sub(" ", text).replace(_POINT, ".")
+    return str(_MARKS.sub(" ", text)).replace(_POINT, ".")
 
 
 def _letters(text: str, language: Language) -> str:

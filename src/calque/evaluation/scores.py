@@ -12,6 +12,7 @@ from calque.errors import DataError, Problem
 from calque.records import Rejected
 
 VERSION = "v1"
+_FORMS: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +55,7 @@ def _score(value: Any, file: str, line: int) -> Score:
         raise DataError(Problem("is no row of scores: not an object", file, line))
     for field in fields(Score):
         found = value.get(field.name)
-        wanted = {"str": str, "int": int, "float": (int, float)}[str(field.type)]
-        if not isinstance(found, wanted) or isinstance(found, bool):
+        if type(found) not in _FORMS[str(field.type)]:
             raise DataError(Problem(f"is no row of scores: {field.name!r} is {found!r}", file, line))
     return Score(**{field.name: value[field.name] for field in fields(Score)})
 

@@ -108,6 +108,8 @@ def _question(context: Any, question: Any) -> _Question:
     if not all(isinstance(answer, dict) and isinstance(answer.get("text"), str) for answer in answers):
         raise _Unusable("wrong_type", f"{id_}: the text of an answer is not a string")
     golds = tuple(dict.fromkeys(answer["text"] for answer in answers if answer["text"].strip()))
+    if not is_utf8("".join(golds) + str(id_)):
+        raise _Unusable("invalid_utf8", ascii(id_))
     if not golds:
         raise _Unusable("no_gold", str(id_))
     return _Question(str(id_), text, context, golds)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from calque.randomness import stream
 
 RESAMPLES = 1000
 _CELLS = 1 << 20  # counts held at a time: 8 MB
@@ -37,12 +38,6 @@ class Difference:
     p: float
     n: int
     unpaired: int
-
-
-def stream(seed: int, *names: str) -> np.random.Generator:
-    """A random stream of its own for each purpose, so that a new purpose does not reshuffle the others."""
-    digest = hashlib.sha256("\n".join([str(seed), *names]).encode()).digest()
-    return np.random.default_rng(int.from_bytes(digest[:16], "big"))
 
 
 def mean_interval(scores: Sequence[float], seed: int, resamples: int = RESAMPLES) -> Interval:
