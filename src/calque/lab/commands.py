@@ -16,10 +16,10 @@ People = Annotated[int, typer.Option(min=40, help="lasting people in the world")
 
 
 @app.command()
-def world(out: Out, seed: Seed = 0, people: People = 320) -> None:
+def world(out: Out, seed: Seed = 0, people: People = 240) -> None:
     """Write a world: instructions, parallel text, benchmarks, the shipped base model, a recipe.
 
-    The shipped base knows the world of seed 0 with 320 people; for another, train one with `calque lab pretrain`.
+    The shipped base knows the world of seed 0 with 240 people; for another, train one with `calque lab pretrain`.
     """
     from calque.lab.files import make_world
 
@@ -31,7 +31,7 @@ def world(out: Out, seed: Seed = 0, people: People = 320) -> None:
 
 
 @app.command()
-def pretrain(out: Out, seed: Seed = 0, people: People = 320) -> None:
+def pretrain(out: Out, seed: Seed = 0, people: People = 240) -> None:
     """Train the base model of a world from nothing (about ten minutes on two cores)."""
     from calque.lab.pretrain import pretrain as train
 

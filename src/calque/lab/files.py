@@ -18,7 +18,7 @@ from calque.lab.tasks import LETTERS, Task, Tasks, instruction_tasks, pick, some
 from calque.lab.world import Entity, Frame, World, make_world_of
 from calque.randomness import stream
 
-PEOPLE = 320
+PEOPLE = 240
 INSTRUCTIONS = 1600
 PAIRS = 2400
 QUESTIONS = 150  # of each extractive benchmark

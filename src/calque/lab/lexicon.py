@@ -90,7 +90,7 @@ def languages() -> tuple[str, ...]:
 
 @cache
 def given_names() -> dict[str, list[str]]:
-    """Given names by gender (f, m), and surnames (last)."""
+    """Given names by gender (f, m)."""
     return dict(_read("names.yaml"))
 
 

@@ -19,7 +19,7 @@ from calque.errors import ModelError, Problem
 from calque.lab.files import KEPT_PHRASING, PEOPLE, world_of
 from calque.lab.lexicon import languages, lexicon
 from calque.lab.tasks import Tasks, Told
-from calque.lab.text import Shares, documents
+from calque.lab.text import Document, Shares, documents
 from calque.lab.world import World
 from calque.randomness import stream
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import torch
 
 STOP = "<end>"
-TOKENS_PER_BATCH = 4096
+TOKENS_PER_BATCH = 1024
 RECALL_GATE = 0.95
 COPYING_GATE = 0.45
 
@@ -41,7 +41,7 @@ class Size:
     layers: int = 4
     heads: int = 4
     inner: int = 432
-    epochs: int = 4
+    epochs: int = 5
     learning_rate: float = 2e-3
 
 
@@ -67,7 +67,7 @@ def pretrain(
     tokenizer = _tokenizer(texts, size.vocabulary)
     torch.manual_seed(int(stream(seed, "lab", "model").integers(2**31)))
     model = _model(len(tokenizer), tokenizer.eos_token_id, size)
-    rows = [[*ids, tokenizer.eos_token_id] for ids in tokenizer(texts)["input_ids"]]
+    rows = encoded(texts, tokenizer)
     tell(f"{len(rows):,} documents, {sum(map(len, rows)):,} tokens, {model.num_parameters():,} parameters")
     _train(model, rows, size, seed, tell)
     gates = {"recall": recall(model, tokenizer, world), "copying": copying(model, tokenizer, world)}
@@ -82,13 +82,19 @@ def pretrain(
     return out
 
 
-def _tokenizer(texts: list[str], vocabulary: int) -> Any:
+def encoded(texts: list[Document], tokenizer: Any) -> list[list[int]]:
+    """Token ids of documents, piece by piece, each with the stop token at its end."""
+    ids = iter(tokenizer([piece for text in texts for piece in text])["input_ids"])
+    return [[*(i for _ in text for i in next(ids)), tokenizer.eos_token_id] for text in texts]
+
+
+def _tokenizer(texts: list[Document], vocabulary: int) -> Any:
     """Byte-level BPE over the world's text and over the wordings of prompts in its languages."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
@@ -97,7 +103,7 @@ def _tokenizer(texts: list[str], vocabulary: int) -> Any:
         show_progress=False,
     )
     prompts = list(_prompt_texts()) * 200
-    tokenizer.train_from_iterator([*texts, *prompts], trainer)
+    tokenizer.train_from_iterator([*(piece for text in texts for piece in text), *prompts], trainer)
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=STOP, pad_token=STOP)
 
 

@@ -105,9 +105,8 @@ def make_world_of(frame: Frame, *, seed: int, people: int) -> World:
 
 def _names(names: Mapping[str, Sequence[str]]) -> Iterator[Subject]:
     for gender in ("f", "m"):
-        for given in names[gender]:
-            for last in names["last"]:
-                yield Subject(f"{given} {last}", "people", gender)
+        for name in names[gender]:
+            yield Subject(name, "people", gender)
 
 
 def _entity(subject: Subject, relations: Mapping[str, Sequence[str]], random: np.random.Generator) -> Entity:

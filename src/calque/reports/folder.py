@@ -110,6 +110,7 @@ def _manifest(row: Mapping[str, Any], scores: tuple[Score, ...], steps: tuple[St
         languages=tuple(row.get("languages") or dict.fromkeys(s.language for s in scores)),
         systems=tuple(systems),
         comparisons=tuple((str(first), str(second)) for first, second in row.get("comparisons", [])),
+        notes=tuple(str(note) for note in row.get("notes", [])),
     )
 
 

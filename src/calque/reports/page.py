@@ -77,6 +77,7 @@ def _environment() -> jinja2.Environment:
     )
     names = ("percent", "interval", "points", "points_interval", "count", "span", "decimal")
     environment.filters.update({name: getattr(numbers, name) for name in names})
+    environment.globals.update(span=numbers.span)
     environment.filters.update(language_name=language_name, shortened=shortened, settings=settings)
     return environment
 

@@ -43,6 +43,7 @@ class Manifest:
     languages: tuple[str, ...]
     systems: tuple[System, ...]
     comparisons: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

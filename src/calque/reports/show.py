@@ -1,0 +1,84 @@
+"""A run on the terminal: its scores as one table, and all that stands in its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from calque.reports import numbers
+from calque.reports.folder import read_run
+from calque.reports.page import language_name
+from calque.reports.run import Counts, Run
+from calque.reports.verdict import Row, Verdict, verdict
+
+
+def score_table(folder: Path) -> RenderableType:
+    """The systems side by side on each benchmark's first metric, with intervals and paired differences."""
+    return _scores(verdict(read_run(folder)))
+
+
+def show(folder: Path) -> RenderableType:
+    """Steps with their state, counts and drops with reasons, then the scores. A run may be unfinished."""
+    run = read_run(folder)
+    parts: list[RenderableType] = [Text(f"{run.manifest.recipe or run.name}: {folder}", style="bold")]
+    parts += [Text(f"note: {note}", style="yellow") for note in run.manifest.notes]
+    parts.append(_steps(run))
+    table = verdict(run)
+    parts.append(_scores(table) if table.rows else Text("no scores yet", style="dim"))
+    return Group(*parts)
+
+
+def _scores(table: Verdict) -> Table:
+    shown = Table(box=None, pad_edge=False, header_style="bold", caption_justify="left")
+    shown.add_column("benchmark")
+    shown.add_column("in", no_wrap=True)
+    for column in table.columns:
+        shown.add_column(escape(column.role), justify="right")
+    for first, second in table.comparisons:
+        shown.add_column(escape(f"{second} − {first}"), justify="right", no_wrap=True, min_width=20)
+    shown.add_column("n", justify="right", no_wrap=True)
+    previous = ""
+    for row in table.rows:
+        shown.add_row(*_cells(row, first=row.benchmark != previous))
+        previous = row.benchmark
+    shown.caption = (
+        "percent; differences in points, paired by question, with 95% intervals; more in the report"
+    )
+    return shown
+
+
+def _cells(row: Row, *, first: bool) -> list[str]:
+    name = f"{escape(row.benchmark)} [dim]{escape(row.metric.replace('_', ' '))}[/]" if first else ""
+    cells = [name, escape(language_name(row.language) if row.language else "mean")]
+    cells += [numbers.UNKNOWN if cell is None else numbers.percent(cell.value) for cell in row.cells]
+    for difference in row.differences:
+        if difference is None:
+            cells.append(numbers.UNKNOWN)
+            continue
+        colour = {"higher": "green", "lower": "red"}.get(difference.verdict, "default")
+        value = f"{numbers.points(difference.value)} {escape(numbers.points_interval(difference))}"
+        cells.append(f"[{colour}]{value}[/]")
+    return [*cells, numbers.count(row.n)]
+
+
+def _steps(run: Run) -> Table:
+    counts = {count.step: count for count in run.counts}
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("step", "state", "rows", "kept", "dropped"):
+        table.add_column(name, justify="right" if name in ("rows", "kept") else "left")
+    for step in run.steps:
+        count = counts.get(step.name)
+        state = "done" if step.done else "[yellow]not done[/]"
+        table.add_row(escape(step.name), state, *_counted(count))
+    return table
+
+
+def _counted(count: Counts | None) -> tuple[str, str, str]:
+    if count is None:
+        return "", "", ""
+    dropped = ", ".join(f"{numbers.count(n)} × {reason}" for reason, n in count.dropped.items())
+    return numbers.count(count.rows), numbers.count(count.kept), escape(dropped)
