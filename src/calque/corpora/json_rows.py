@@ -12,6 +12,8 @@ from calque.corpora.files import read_chunks, read_lines, read_text
 from calque.errors import DataError, Problem
 from calque.records import Rejected
 
+_LONGEST_BREAK = 3  # "1" may go on as "1e+5": so many characters after a number must be known to tell its end
+
 
 @dataclass(frozen=True, slots=True)
 class JsonRow:
@@ -142,11 +144,12 @@ class _Window:
                 raise DataError(
                     Problem("is nested too deep to be read", str(self.path), self.line)
                 ) from wrong
-            if end == len(self.text) and self._read_on():
+            length = end - self.at
+            if len(self.text) - end < _LONGEST_BREAK and self._read_on():
                 continue
             self.rows += 1
-            row = JsonRow(self.rows, self.line, value, self.text[self.at : end])
-            self.move(end - self.at)
+            row = JsonRow(self.rows, self.line, value, self.text[self.at : self.at + length])
+            self.move(length)
             return row
 
     def fail(self, message: str) -> NoReturn:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -33,7 +34,7 @@ def translation_demonstrations(
     """`count` demonstrations (None: one of each pair) between English and `language`, drawn without replacement.
 
     round(count × share_into_target) of them lead from English into `language`, the others back; no pair serves
-    twice. `prompt_language` is that of the request. Raises `DataError` where there are fewer pairs than `count`.
+    twice. `prompt_language` is that of the request: of the text (`source`), `english`, or `language` (`target`). Raises `DataError` where there are fewer pairs than `count`.
     """
     drawn, seen = _draw(pairs, count, stream(seed, "translation", language, "draw"))
     if count is not None and len(drawn) < count:
@@ -79,11 +80,9 @@ def _draw(items: Iterable[T], count: int | None, random: np.random.Generator) ->
         return everything, len(everything)
     drawn: list[T] = []
     seen = 0
-    for item in stock:
+    for item in islice(stock, count):
         seen += 1
         drawn.append(item)
-        if len(drawn) == count:
-            break
     if count == 0 or len(drawn) < count:
         return drawn, seen
     weight = math.exp(math.log(1 - random.random()) / count)

@@ -12,12 +12,13 @@ import yaml
 from calque.errors import DataError, Problem
 from calque.languages import language as language_of
 
-ENGLISH_PHRASES = {"from": "{name}", "into": "{name}"}
-
 
 @dataclass(frozen=True)
 class Wordings:
-    """The pool of one language: wordings with places for the languages, and how each language is said in it."""
+    """The pool of one language: wordings with places for the languages, and how each language is said in it.
+
+    The place {from} is for the language of the text; all others ({into}, {in}, {name}) are for the language asked for.
+    """
 
     language: str
     texts: tuple[str, ...]
@@ -25,15 +26,13 @@ class Wordings:
 
     def ask(self, number: int, source: str, target: str) -> str:
         """Wording `number` of the pool, asking to translate from `source` into `target` (codes)."""
-        return self.texts[number].format(
-            **{"from": self._phrase("from", source), "into": self._phrase("into", target)}
-        )
+        return self.texts[number].format(**{**self._forms(target), "from": self._forms(source)["from"]})
 
-    def _phrase(self, form: str, code: str) -> str:
+    def _forms(self, code: str) -> Mapping[str, str]:
         if code in self.phrases:
-            return self.phrases[code][form]
+            return self.phrases[code]
         if self.language == "en":
-            return language_of(code).name
+            return dict.fromkeys(("from", "into"), language_of(code).name)
         remedy = "set demonstrate.NAME.prompt_language to english, or add the phrase to the language's file"
         message = f"how to say the language {code!r} in {self.language!r} is not known"
         raise DataError(Problem(message, remedy=remedy))
