@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -60,9 +61,7 @@ Words = Annotated[
 @app.command()
 def run(recipe: RecipeName, changes: Words = None) -> None:
     """Carry out a recipe in a folder (out=FOLDER). Run again, it goes on where it stopped."""
-    from rich.console import Console
-
-    from calque.console import Screen
+    from calque.console import Screen, make_console
     from calque.recipes.ranks import ranks
     from calque.recipes.reading import read_recipe
     from calque.recipes.runner import follow, prepare
@@ -76,7 +75,7 @@ def run(recipe: RecipeName, changes: Words = None) -> None:
     if not ranks().leads:
         follow(prepared, out)
         return
-    console = Console()
+    console = make_console()
     with Screen(console) as screen:
         outcome = carry_out(prepared, out, screen)
         screen.ended()
@@ -91,12 +90,11 @@ def run(recipe: RecipeName, changes: Words = None) -> None:
 @app.command()
 def check(recipe: RecipeName, changes: Words = None) -> None:
     """Read a recipe and all its files without spending anything: every mistake at once, then counts and steps."""
-    from rich.console import Console
-
+    from calque.console import make_console
     from calque.recipes.checking import check as look
 
     words, out = _out(changes or [])
-    console = Console()
+    console = make_console()
     for line in look(recipe, words, out):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
@@ -104,12 +102,10 @@ def check(recipe: RecipeName, changes: Words = None) -> None:
 @app.command()
 def show(run: Annotated[Path, typer.Argument(metavar="RUN", help="a run's folder, finished or not")]) -> None:
     """Show what stands in a run: steps, counts, drops with reasons, scores."""
-    from rich.console import Console
-
+    from calque.console import make_console
     from calque.reports.show import show as shown
 
-    console = Console()
-    console.print(shown(run))
+    make_console().print(shown(run))
 
 
 @app.command()
@@ -152,4 +148,6 @@ def _out(words: list[str]) -> tuple[list[str], Path | None]:
 
 def main() -> None:
     """The program `calque`."""
+    # Threads that wait for work by spinning take the cores from those that have some, where runs share a machine.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     sys.exit(app())

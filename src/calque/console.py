@@ -11,6 +11,15 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 EVERY = 10.0  # seconds between two lines about the same step, where there is no screen
+WIDTH_OF_LOGS = 120
+
+
+def make_console() -> Console:
+    """The terminal; where there is none, lines of a log, wide enough for a table of several systems."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = max(console.width, WIDTH_OF_LOGS)
+    return console
 
 
 class Screen:

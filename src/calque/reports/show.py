@@ -11,7 +11,6 @@ from rich.text import Text
 
 from calque.reports import numbers
 from calque.reports.folder import read_run
-from calque.reports.page import language_name
 from calque.reports.run import Counts, Run
 from calque.reports.verdict import Row, Verdict, verdict
 
@@ -33,13 +32,13 @@ def show(folder: Path) -> RenderableType:
 
 
 def _scores(table: Verdict) -> Table:
-    shown = Table(box=None, pad_edge=False, header_style="bold", caption_justify="left")
-    shown.add_column("benchmark")
+    shown = Table(box=None, pad_edge=False, header_style="bold", caption_justify="left", padding=(0, 1, 0, 0))
+    shown.add_column("benchmark")  # the one column that folds where the screen is narrow
     shown.add_column("in", no_wrap=True)
     for column in table.columns:
-        shown.add_column(escape(column.role), justify="right")
+        shown.add_column(escape(column.role), justify="right", no_wrap=True)
     for first, second in table.comparisons:
-        shown.add_column(escape(f"{second} − {first}"), justify="right", no_wrap=True, min_width=20)
+        shown.add_column(escape(f"{second}\n− {first}"), justify="right", no_wrap=True)
     shown.add_column("n", justify="right", no_wrap=True)
     previous = ""
     for row in table.rows:
@@ -53,7 +52,7 @@ def _scores(table: Verdict) -> Table:
 
 def _cells(row: Row, *, first: bool) -> list[str]:
     name = f"{escape(row.benchmark)} [dim]{escape(row.metric.replace('_', ' '))}[/]" if first else ""
-    cells = [name, escape(language_name(row.language) if row.language else "mean")]
+    cells = [name, escape(row.language or "mean")]
     cells += [numbers.UNKNOWN if cell is None else numbers.percent(cell.value) for cell in row.cells]
     for difference in row.differences:
         if difference is None:
