@@ -222,6 +222,8 @@ def _answers(
             "finished": reply.finished,
             "metrics": dict(grade),
         }
+        if item.context:
+            row["context"] = item.context
         if item.choices:
             row["choices"] = list(item.choices)
         if reply.log_likelihoods:

@@ -38,6 +38,14 @@ class Ranks:
         torch.distributed.broadcast_object_list(box, src=0, group=self._group)
         return box[0]
 
+    def part(self) -> None:
+        """End together: without it, a process that ends first leaves the others with a broken connection."""
+        if self._group is not None:
+            import torch.distributed
+
+            torch.distributed.destroy_process_group()
+            self._group = None
+
 
 def ranks() -> Ranks:
     """What torchrun says in the environment."""

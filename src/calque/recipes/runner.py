@@ -68,6 +68,7 @@ def run(prepared: Prepared, out: Path, watcher: Watcher | None = None) -> Outcom
             return _Run(prepared, folder, workshop, watcher, group).carry_out()
     finally:
         group.tell(None)
+        group.part()
 
 
 def follow(prepared: Prepared, out: Path) -> None:
@@ -80,6 +81,7 @@ def follow(prepared: Prepared, out: Path) -> None:
         workshop = workshop or workshop_of(prepared, folder)
         name, target, after = joined
         steps[name].carry_out(Work(target, after, workshop, _unheard, leads=False))
+    group.part()
 
 
 def _unheard(done: int, total: int, note: str = "") -> None:

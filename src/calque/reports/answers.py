@@ -13,11 +13,13 @@ SAMPLES = 10
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One question with its gold answers, and each system's answer to it; `focus` is the system that was balanced."""
+    """One question with its text or options and gold answers, and each system's answer; `focus` is the balanced one."""
 
     benchmark: str
     language: str
     question: str
+    context: str
+    choices: tuple[str, ...]
     golds: tuple[str, ...]
     focus: str
     answers: tuple[tuple[System, Answer], ...]
@@ -34,13 +36,14 @@ def draw_samples(run: Run, number: int = SAMPLES) -> tuple[Sample, ...]:
     places = [place for place in places if place[1] in wanted] or places
     decks = {place: deck for place in places if (deck := _deck(run, *place))}
     chosen: list[tuple[str, str, str]] = []
-    want = True
+    turn = 0
     while len(chosen) < number and any(deck[True] or deck[False] for deck in decks.values()):
-        for place, deck in decks.items():
+        for i, (place, deck) in enumerate(decks.items()):
+            want = (turn + i) % 2 == 0
             verdict = want if deck[want] else not want
             if deck[verdict] and len(chosen) < number:
                 chosen.append((*place, deck[verdict].pop()))
-            want = not want
+        turn += 1
     return tuple(
         sample for place in decks for sample in _samples(run, place, [c[2] for c in chosen if c[:2] == place])
     )
@@ -77,4 +80,6 @@ def _samples(run: Run, place: tuple[str, str], ids: list[str]) -> Iterator[Sampl
     focus = _focus(run, *place)
     for id_ in ids:
         asked = next(answer for system, answer in given[id_] if system.name == focus)
-        yield Sample(*place, asked.question, asked.golds, focus, tuple(given[id_]))
+        yield Sample(
+            *place, asked.question, asked.context, asked.choices, asked.golds, focus, tuple(given[id_])
+        )

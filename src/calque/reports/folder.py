@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path, PurePath
@@ -79,7 +80,7 @@ def _steps(folder: Path, row: Mapping[str, Any]) -> Iterator[Step]:
     known = {str(step["name"]): step for step in row.get("steps", []) if "name" in step}
     names = dict.fromkeys(known)
     for place in ("steps", "partial"):
-        found = sorted(path.name for path in (folder / place).glob("*") if path.is_dir())
+        found = sorted(path.name.partition("@")[0] for path in (folder / place).glob("*") if path.is_dir())
         names |= dict.fromkeys(name for name in found if not name.startswith("."))
     for name in names:
         done = (folder / "steps" / name).is_dir()
@@ -89,7 +90,11 @@ def _steps(folder: Path, row: Mapping[str, Any]) -> Iterator[Step]:
 
 
 def _place(folder: Path, step: Step) -> Path:
-    return folder / ("steps" if step.done else "partial") / step.name
+    """Where a step's files lie; while it is under way its folder is called by its key too."""
+    if step.done:
+        return folder / "steps" / step.name
+    begun = sorted((folder / "partial").glob(f"{glob.escape(step.name)}@*"), key=lambda p: p.stat().st_mtime)
+    return begun[-1] if begun else folder / "partial" / step.name
 
 
 def _manifest(row: Mapping[str, Any], scores: tuple[Score, ...], steps: tuple[Step, ...]) -> Manifest:
@@ -115,7 +120,9 @@ def _manifest(row: Mapping[str, Any], scores: tuple[Score, ...], steps: tuple[St
 
 
 def _model(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {**row, "path": _portable(str(row.get("path") or ""))}
+    """What is known of the base model; an unfinished run may not know yet."""
+    unknown = dict.fromkeys(("parameters", "architecture", "vocabulary"))
+    return {**unknown, **row, "path": _portable(str(row.get("path") or ""))}
 
 
 def _portable(name: str) -> str:

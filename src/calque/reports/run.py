@@ -94,6 +94,8 @@ class Answer:
     correct: bool
     finished: bool
     metrics: Mapping[str, float]
+    context: str = ""
+    choices: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Answer:
@@ -107,6 +109,8 @@ class Answer:
             correct=bool(row.get("correct")),
             finished=bool(row.get("finished", True)),
             metrics={str(k): float(v) for k, v in (row.get("metrics") or {}).items() if v is not None},
+            context=str(row.get("context") or ""),
+            choices=tuple(str(choice) for choice in row.get("choices") or ()),
         )
 
 

@@ -44,9 +44,7 @@ def _scores(table: Verdict) -> Table:
     for row in table.rows:
         shown.add_row(*_cells(row, first=row.benchmark != previous))
         previous = row.benchmark
-    shown.caption = (
-        "percent; differences in points, paired by question, with 95% intervals; more in the report"
-    )
+    shown.caption = "percent; differences in points, paired by question, with 95% intervals"
     return shown
 
 

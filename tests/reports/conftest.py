@@ -1,0 +1,132 @@
+"""A run folder made by hand: two languages, one of them written from right to left, and figures that are known."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+QUESTIONS = 40
+# Of the 40 questions, those numbered below the figure are answered rightly.
+RIGHT = {
+    ("base", "en"): 30,
+    ("base", "it"): 0,
+    ("base", "ar"): 0,
+    ("alpaca-it", "it"): 20,
+    ("alpaca-it", "en"): 10,
+    ("alpaca-ar", "ar"): 10,
+    ("cross-it", "it"): 36,
+    ("cross-it", "en"): 30,
+    ("cross-ar", "ar"): 10,
+}
+ANSWER = {"it": "il <b>ponte</b>", "ar": "الجسر القديم", "en": "the bridge"}
+
+
+def write(path: Path, *rows: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+
+
+def score(model: str, language: str, value: float) -> dict[str, Any]:
+    return {
+        "benchmark": "xquad",
+        "language": language,
+        "metric": "exact_match",
+        "value": value,
+        "low": max(0.0, value - 0.1),
+        "high": min(1.0, value + 0.1),
+        "n": QUESTIONS,
+        "answered": QUESTIONS,
+        "ceiling": 0.95,
+        "model": model,
+        "signature": f"xquad|lang:{language}",
+    }
+
+
+def answer(number: int, language: str, right: bool) -> dict[str, Any]:
+    return {
+        "id": f"q{number:02}",
+        "group": "xquad",
+        "question": "Che cosa?<script>alert(1)</script>",
+        "golds": [ANSWER[language]],
+        "answer": ANSWER[language] if right else "no",
+        "correct": right,
+        "finished": True,
+        "metrics": {"exact_match": float(right)},
+        "context": f"{ANSWER[language]}. " * 3,
+    }
+
+
+def write_run(folder: Path, changes: dict[tuple[str, str], int | None]) -> Path:
+    """Write it, with other numbers of right answers where they are given; None leaves an evaluation out."""
+    right = {key: n for key, n in {**RIGHT, **changes}.items() if n is not None}
+    systems = list(dict.fromkeys(name for name, _ in right))
+    rows = []
+    for (name, language), hits in right.items():
+        place = folder / "steps" / f"evaluate-{name}-xquad-{language}"
+        row = score(name, language, hits / QUESTIONS)
+        rows.append(row)
+        write(place / "scores.jsonl", row)
+        write(place / "answers.jsonl", *(answer(i, language, i < hits) for i in range(QUESTIONS)))
+        write(place / "counts.json", {"rows": 41, "kept": 40, "dropped": {"duplicate_id": 1}})
+    for name in systems[1:]:
+        tuned = folder / "steps" / f"tune-{name}"
+        points = [
+            {"step": i + 1, "loss": 2.0 / (i + 1), "tokens": 100, "trained_tokens": 40} for i in range(3)
+        ]
+        write(tuned / "loss.jsonl", *points)
+        lineage = {"base": "/home/me/models/tiny", "base_sha256": "0" * 64, "method": "lora", "start": "base"}
+        lineage |= {"adapter": "adapter", "parameters": 1000, "trainable": 10, "settings": {"rank": 16}}
+        write(tuned / "lineage.json", {**lineage, "precision": "float32"})
+    data = folder / "steps" / "demonstrate-instructions-it"
+    write(
+        data / "counts.json",
+        {"rows": 5, "kept": 3, "dropped": {"empty_response": 2}, "files": ["/data/a.json"]},
+    )
+    for row in (3, 4):
+        write(
+            data / "dropped.jsonl",
+            {"file": "a.json", "row": row, "reason": "empty_response", "detail": "", "raw": "<i>\u0007"},
+        )
+    write(folder / "scores.jsonl", *rows)
+    (folder / "recipe.yaml").write_text("name: tried\nseed: 0\n")
+    roles = {name: name.partition("-")[0] for name in systems}
+    manifest = {
+        "recipe": "tried",
+        "seed": 0,
+        "calque": "0.1.0",
+        "versions": {"torch": "2.13.0"},
+        "model": {"path": "/home/me/models/tiny", "parameters": 1000},
+        "languages": ["it", "ar"],
+        "systems": [
+            {"name": name, "role": roles[name], "language": name.partition("-")[2]} for name in systems
+        ],
+        "comparisons": [["alpaca", "cross"]],
+        "steps": [{"name": path.name, "kind": path.name.partition("-")[0], "key": "k" * 64}
+                  for path in sorted((folder / "steps").iterdir())],
+    }  # fmt: skip
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+MakeRun = Callable[..., Path]
+
+
+@pytest.fixture
+def make_run(tmp_path: Path) -> MakeRun:
+    """Make a run folder of a name, with changes to the numbers of right answers."""
+
+    def make(name: str = "run", **changes: int | None) -> Path:
+        keys = {f"{system}_{language}".replace("-", "_"): (system, language) for system, language in RIGHT}
+        return write_run(tmp_path / name, {keys[key]: n for key, n in changes.items()})
+
+    return make
+
+
+@pytest.fixture
+def run_folder(make_run: MakeRun) -> Path:
+    """The run as it stands above."""
+    return make_run()

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import html
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from calque.errors import RunError
+from calque.reports.page import settings, visible, write_report
+
+MakeRun = Callable[..., Path]
+VOID = {"meta", "br", "link", "circle", "rect", "path", "line", "polyline", "img"}
+
+
+class Tags(HTMLParser):
+    """Checks that elements are closed in order, and gathers which there are and what they fetch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: set[str] = set()
+        self.fetched: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.add(tag)
+        self.fetched += [value or "" for name, value in attrs if name in ("src", "href")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+
+def page_of(*runs: Path, out: Path) -> str:
+    return write_report(runs, out).read_text(encoding="utf-8")
+
+
+def test_the_page_is_whole_and_fetches_nothing(run_folder: Path, tmp_path: Path) -> None:
+    page = page_of(run_folder, out=tmp_path / "report.html")
+    tags = Tags()
+    tags.feed(page)
+    assert tags.open == []
+    assert tags.fetched == []
+    assert "url(" not in page
+    assert "@import" not in page
+    assert "/home/" not in page
+
+
+def test_the_page_says_what_was_measured(run_folder: Path, tmp_path: Path) -> None:
+    page = page_of(run_folder, out=tmp_path / "report.html")
+    text = html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page)))
+    for said in (
+        "cross against alpaca : higher in 1, no difference shown in 1 of 2 comparisons",
+        "90.0 [80.0, 100.0]",
+        "+40.0 [",
+        "alpaca-it 25.0 −50.0 [",
+        "empty response: 2",
+        "2.00 → 0.67, 3 steps",
+        "Italian",
+        "Arabic",
+        "calque run",
+    ):
+        assert said in text, said
+
+
+def test_text_of_data_is_shown_and_not_carried_out(run_folder: Path, tmp_path: Path) -> None:
+    page = page_of(run_folder, out=tmp_path / "report.html")
+    assert "<script" not in page
+    assert "<b>" not in page
+    assert "Che cosa?&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "&lt;i&gt;␇" in page
+    assert '<div class="text" dir="auto">الجسر القديم</div>' in page
+
+
+def test_the_same_run_gives_the_same_bytes(make_run: MakeRun, tmp_path: Path) -> None:
+    pages = [page_of(make_run(f"{name}/run"), out=tmp_path / f"{name}.html") for name in "ab"]
+    assert pages[0] == pages[1]
+
+
+def test_a_run_that_is_under_way_has_a_page(run_folder: Path, tmp_path: Path) -> None:
+    (run_folder / "manifest.json").unlink()
+    shutil.rmtree(run_folder / "steps" / "evaluate-cross-it-xquad-it")
+    (run_folder / "partial" / "evaluate-cross-it-xquad-it@0123").mkdir(parents=True)
+    page = page_of(run_folder, out=tmp_path / "report.html")
+    assert "This run is not finished: evaluate-cross-it-xquad-it." in page
+
+
+def test_runs_side_by_side(make_run: MakeRun, tmp_path: Path) -> None:
+    """Cross-it falls from 36 to 16 right answers of 40: 50 points less."""
+    page = page_of(make_run("first"), make_run("second", cross_it_it=16), out=tmp_path / "both.html")
+    text = html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page)))
+    assert "first" in text
+    assert "second" in text
+    assert "−50.0 [" in text
+
+
+def test_nothing_is_left_of_a_page_that_fails(run_folder: Path, tmp_path: Path) -> None:
+    (run_folder / "manifest.json").write_text("{")
+    out = tmp_path / "pages" / "report.html"
+    with pytest.raises(RunError):
+        write_report([run_folder], out)
+    assert not out.parent.exists()
+
+
+def test_control_characters_are_made_visible() -> None:
+    assert visible("a\x00b\x1bc\x7fd\ud800e\n") == "a␀b␛c\ufffdd\ufffde\n"
+
+
+def test_settings_are_flattened() -> None:
+    assert settings({"a": {"b": 1, "c": [1, 2]}, "d": None}) == [("a.b", "1"), ("a.c", "1, 2"), ("d", "None")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [360, 390, 768, 1280])
+def test_nothing_runs_over_the_side_in_a_browser(run_folder: Path, tmp_path: Path, width: int) -> None:
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if browser is None:
+        pytest.skip("there is no Chromium on this machine")
+    page = page_of(run_folder, out=tmp_path / "report.html")
+    frame = f'<iframe srcdoc="{html.escape(page)}" style="width:{width}px;height:900px;border:0"></iframe>'
+    measure = (
+        "<script>onload=()=>{const d=frames[0].document.documentElement;"
+        "document.title=[d.scrollWidth,d.clientWidth,d.scrollHeight].join()}</script>"
+    )
+    (tmp_path / "frame.html").write_text(f"<title>none</title>{frame}{measure}", encoding="utf-8")
+    flags = [
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--window-size=1400,1000",
+        "--virtual-time-budget=3000",
+    ]
+    done = subprocess.run(
+        [browser, *flags, f"--user-data-dir={tmp_path / 'browser'}", "--dump-dom", (tmp_path / "frame.html").as_uri()],
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    found = re.search(r"<title>(\d+),(\d+),(\d+)</title>", done.stdout)
+    assert found is not None, done.stdout[:300]
+    scrolled, seen, height = map(int, found.groups())
+    assert 0 <= width - seen <= 20, "but for the bar to scroll with"
+    assert scrolled == seen
+    assert height > 1000

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from calque.reports.show import score_table, show
+
+
+def printed(shown: object, width: int) -> str:
+    console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
+    console.print(shown)
+    return console.export_text()
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_no_figure_and_no_name_is_cut(run_folder: Path, width: int) -> None:
+    text = printed(score_table(run_folder), width)
+    assert "…" not in text
+    rows = [line.split() for line in text.splitlines()]
+    assert ["xquad", "exact", "match", "it", "0.0", "50.0", "90.0", "+40.0"] in [row[:8] for row in rows]
+    assert ["mean", "0.0", "37.5", "57.5", "+20.0"] in [row[:5] for row in rows]
+
+
+def test_show_counts_steps_and_drops(run_folder: Path) -> None:
+    text = printed(show(run_folder), 120)
+    assert "tried: " in text
+    assert "2 × empty_response" in text
+    assert "not done" not in text
+
+
+def test_markup_in_a_name_is_text(run_folder: Path) -> None:
+    path = run_folder / "manifest.json"
+    path.write_text(path.read_text().replace('"tried"', '"[bold]tried[/bold]"'))
+    assert "[bold]tried[/bold]: " in printed(show(run_folder), 120)
