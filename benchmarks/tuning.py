@@ -27,6 +27,7 @@ import numpy as np
 
 VOCABULARY = 8192
 MICRO_BATCH = 8  # rows of a micro-batch, for the trainers that count rows
+PACKED = 1024  # tokens of a packed row
 CONTENDERS = ("calque", "calque, sdpa", "trainer, padded", "trainer, grouped", "trl", "trl, packed")
 
 
@@ -171,7 +172,11 @@ def with_trainer(model: Path, rows: Any, args: argparse.Namespace, name: str) ->
                     for row, start in zip(ids, starts, strict=True)
                 ]
             )
-            options = trl.SFTConfig(out, max_length=1024, packing=name == "trl, packed", **common)
+            packing = name == "trl, packed"
+            if packing:  # as many tokens in a step as the others have, in rows of 1024
+                packed_rows = args.examples_per_step * sum(map(len, ids)) / len(ids) / PACKED
+                common["gradient_accumulation_steps"] = max(1, round(packed_rows / MICRO_BATCH))
+            options = trl.SFTConfig(out, max_length=PACKED, packing=packing, **common)
             trainer = trl.SFTTrainer(
                 llama, args=options, train_dataset=table, processing_class=tokenizer, callbacks=[Listener()]
             )
