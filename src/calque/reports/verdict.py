@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from calque.reports.compare import Difference, Pairs, difference, mean, pair
@@ -57,10 +57,7 @@ class Verdict:
 
     def tally(self, comparison: int) -> dict[str, int]:
         """Count the verdicts of one comparison over benchmarks and languages, means left out."""
-        found = [row.differences[comparison] for row in self.rows if row.language]
-        verdicts = [d.verdict for d in found if d is not None]
-        order = ("higher", "lower", "no difference shown", "too few to say")
-        return {verdict: verdicts.count(verdict) for verdict in order if verdict in verdicts}
+        return _tally(row.differences[comparison] for row in self.rows if row.language)
 
 
 def verdict(run: Run, every_metric: bool = False) -> Verdict:
@@ -163,6 +160,17 @@ class English:
 
     system: System
     cells: Mapping[str, tuple[Cell, Difference | None]]
+
+    def tally(self) -> dict[str, int]:
+        """Count the verdicts against the untuned model over benchmarks."""
+        return _tally(change for _, change in self.cells.values())
+
+
+def _tally(differences: Iterable[Difference | None]) -> dict[str, int]:
+    """Count what the differences allow to say."""
+    verdicts = [d.verdict for d in differences if d is not None]
+    order = ("higher", "lower", "no difference shown", "too few to say")
+    return {verdict: verdicts.count(verdict) for verdict in order if verdict in verdicts}
 
 
 def english(run: Run) -> tuple[English, ...]:
