@@ -10,7 +10,7 @@ from calque.corpora.pairs import read_pairs
 from calque.errors import CalqueError, Problem, RecipeError
 from calque.recipes.reading import read_recipe
 from calque.recipes.resolve import Resolved, ResolvedPart
-from calque.recipes.runner import prepare
+from calque.recipes.runner import Prepared, prepare
 from calque.recipes.schema import TranslationPart
 from calque.recipes.steps import Step
 from calque.records import Rejected
@@ -22,6 +22,10 @@ def check(name: str, changes: Sequence[str], out: Path | None = None) -> Iterato
     prepared = prepare(read)
     problems: list[Problem] = []
     lines: list[str] = []
+    try:
+        lines.append(_model(prepared))
+    except CalqueError as error:
+        problems += error.problems
     rows: dict[str, int] = {}
     for part in prepared.resolved.parts:
         try:
@@ -43,6 +47,18 @@ def check(name: str, changes: Sequence[str], out: Path | None = None) -> Iterato
     steps = ", ".join(f"{kinds.count(kind)} × {kind}" for kind in dict.fromkeys(kinds))
     where = f" in {out}" if out is not None else ""
     yield f"{len(kinds)} steps{where}: {steps}"
+
+
+def _model(prepared: Prepared) -> str:
+    """The model's folder, looked at and not loaded; one of the hub is left to the run."""
+    from calque.engines.loading import content, find_model
+
+    path = prepared.read.recipe.model.path
+    place = prepared.read.folder / Path(path).expanduser()
+    if not place.exists() and not path.startswith(("/", ".", "~")) and path.count("/") <= 1:
+        return f"model {path}: not a folder here; the run will ask the hub for it"
+    size = sum(file.stat().st_size for file in content(find_model(str(place)).folder))
+    return f"model {place.name}: a folder with {size / 1e6:,.1f} MB"
 
 
 def _count(part: ResolvedPart) -> tuple[str, int]:

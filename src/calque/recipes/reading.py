@@ -215,6 +215,8 @@ def _spread_languages(document: _Document) -> None:
 
 def _problem(document: _Document, error: Any) -> Problem:
     loc = tuple(part for part in error["loc"] if part not in ("instruction", "translation"))
+    if error["type"] not in ("extra_forbidden", "missing"):
+        loc = _written(document.data, loc)
     file, line = document.place(loc)
     name = ".".join(map(str, loc))
     kind, message, remedy = error["type"], str(error["msg"]), ""
@@ -232,12 +234,23 @@ def _problem(document: _Document, error: Any) -> Problem:
         elif loc[0] == "model":
             remedy = "say model=FOLDER_OR_HUB_ID"
     else:
-        message = f"{name}: {message[0].lower()}{message[1:]}"
+        plain = message.removeprefix("Value error, ").removeprefix("Input ")
+        message = f"{name}: {plain[0].lower()}{plain[1:]}"
         if "input" in error and isinstance(error["input"], str | int | float | bool):
             message += f", not {error['input']!r}"
         near = difflib.get_close_matches(str(error.get("input")), _expected(error), n=1)
         remedy = f"did you mean {near[0]!r}?" if near else ""
     return Problem(message, file, line, remedy)
+
+
+def _written(data: Any, loc: Loc) -> Loc:
+    """`loc` as far as it stands in the document: behind that come the names of a union's arms."""
+    for i, part in enumerate(loc):
+        inside = part in data if isinstance(data, dict) else isinstance(data, list) and isinstance(part, int)
+        if not inside:
+            return loc[:i]
+        data = data[part]
+    return loc
 
 
 def _expected(error: Any) -> list[str]:
@@ -262,8 +275,6 @@ def _without_repeats(problems: list[Problem]) -> list[Problem]:
     """A union of forms reports each of its arms: one problem a place will do."""
     kept: dict[tuple[str, int | None, str], Problem] = {}
     for problem in problems:
-        head = (
-            problem.message.split(":", 1)[0].rsplit(".", 1)[0] if ":" in problem.message else problem.message
-        )
+        head = problem.message.split(":", 1)[0]
         kept.setdefault((problem.file, problem.line, head), problem)
     return list(kept.values())

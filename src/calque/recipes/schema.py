@@ -80,7 +80,7 @@ class TranslationPart(_Form):
 
     view: Literal["translation"]
     language: str = Field("x", description="x, or a code")
-    count: Annotated[int, Field(ge=1)] | Literal["all"] = Field(
+    count: Annotated[int, Field(ge=0)] | Literal["all"] = Field(
         20000, description="demonstrations, both directions"
     )
     share_into_target: float = Field(

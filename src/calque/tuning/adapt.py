@@ -40,7 +40,8 @@ def adapt(model: Any, settings: TuningSettings) -> Any:
         return get_peft_model(model, config)
     except ValueError as error:
         linear = (torch.nn.Linear, Conv1D)
-        known = {name.rsplit(".", 1)[-1] for name, m in model.named_modules() if isinstance(m, linear)}
+        layers = [(name, m) for name, m in model.named_modules() if isinstance(m, linear)]
+        known = {name.rsplit(".", 1)[-1] for name, m in layers if m is not model.get_output_embeddings()}
         reason = str(error).splitlines()[0]
         remedy = f"set tuning.lora.target_modules: all-linear, or some of: {', '.join(sorted(known))}"
         raise ModelError(Problem(f"the adapter does not fit the model: {reason}", remedy=remedy)) from error
