@@ -54,7 +54,7 @@ def test_layers_by_wish_and_layers_that_are_not_there(foundry: Any) -> None:
     assert names == {"c_attn", "c_proj", "c_fc"}
     with pytest.raises(ModelError, match="does not fit the model") as caught:
         adapted(["query"])
-    assert "all-linear, or some of: c_attn, c_fc, c_proj, lm_head" in caught.value.problems[0].remedy
+    assert str(caught.value.problems[0].remedy).endswith("all-linear, or some of: c_attn, c_fc, c_proj")
 
 
 def test_an_architecture_that_peft_does_not_know(foundry: Any) -> None:
