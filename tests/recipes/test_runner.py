@@ -273,3 +273,29 @@ def test_two_processes_do_not_work_in_one_run(project: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(RunError, match="another process"):
             run(project)
+
+
+def test_no_translations_is_the_baseline_to_the_byte(project: Path) -> None:
+    """So that an ablation by amount begins where it should."""
+    outcome, _ = run(project, "demonstrate.translations.count=0")
+    answers = [
+        (outcome.folder / f"steps/evaluate-{system}-it-xquad-it/answers.jsonl").read_bytes()
+        for system in ("x-alpaca", "x-crossalpaca")
+    ]
+    assert answers[0] == answers[1]
+    with pytest.raises(DataError, match="system x-alpaca-it has no demonstration to learn from"):
+        run(project, "systems.x-alpaca.mix={x-instructions: 0}")
+
+
+def test_an_upgrade_tunes_nothing_anew_and_is_told(project: Path) -> None:
+    outcome, _ = run(project)
+    path = outcome.folder / "steps/tune-en-alpaca/step.json"
+    before = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(
+        json.dumps({**before, "versions": {**before["versions"], "peft": "0.1.0"}}), encoding="utf-8"
+    )
+    again, listener = run(project)
+    assert (again.done, listener.done) == (0, {})
+    versions = json.loads((outcome.folder / "manifest.json").read_text(encoding="utf-8"))["versions"]
+    assert versions["peft"] == f"0.1.0, {before['versions']['peft']}"
+    assert versions["torch"] == before["versions"]["torch"]

@@ -78,12 +78,11 @@ def _draw(items: Iterable[T], count: int | None, random: np.random.Generator) ->
     if count is None:
         everything = list(stock)
         return everything, len(everything)
-    drawn: list[T] = []
-    seen = 0
-    for item in islice(stock, count):
-        seen += 1
-        drawn.append(item)
-    if count == 0 or len(drawn) < count:
+    if count == 0:
+        return [], sum(1 for _ in stock)  # read on to the end: faults in the file show whatever the count
+    drawn = list(islice(stock, count))
+    seen = len(drawn)
+    if seen < count:
         return drawn, seen
     weight = math.exp(math.log(1 - random.random()) / count)
     following = seen + _skip(weight, random)

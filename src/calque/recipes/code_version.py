@@ -13,7 +13,7 @@ _OF_KIND = {
     "mix": ("demonstrations", "corpora/demonstration_files.py"),
     "encode": ("prompts/render.py", "prompts/encoding.py", "prompts/templates", "tuning/encode.py"),
     "tune": ("tuning", "engines/loading.py", "engines/device.py"),
-    "evaluate": ("evaluation", "engines", "prompts"),
+    "evaluate": ("evaluation", "engines", "prompts", "tuning/adapt.py"),
 }
 
 

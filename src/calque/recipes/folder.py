@@ -19,7 +19,7 @@ from typing import Any
 from calque.corpora.writing import fsync_folder, write_json
 from calque.errors import Problem, RunError
 from calque.recipes.hashes import Hashes
-from calque.recipes.record import FILE, Inputs, Record, outputs_of, read_record
+from calque.recipes.record import FILE, Inputs, Record, outputs_of, read_record, versions
 
 OURS = {
     "recipe.yaml", "manifest.json", "scores.jsonl", "report.html", "log.jsonl", "steps", "partial", "earlier", ".lock",
@@ -72,7 +72,7 @@ class RunFolder:
         folder = self._aside("partial", name, inputs)
         for path in sorted(folder.rglob("*")):
             _flush(path)
-        record = Record(name, inputs, outputs_of(folder, self.hashes, settled=True), counts)
+        record = Record(name, inputs, outputs_of(folder, self.hashes, settled=True), counts, versions())
         write_json(folder / FILE, record.to_row())
         self._put(folder, name)
         return record

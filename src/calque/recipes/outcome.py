@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import struct
 from collections.abc import Iterator, Mapping
@@ -14,11 +13,9 @@ import calque
 from calque.corpora.writing import write_json, write_jsonl
 from calque.recipes.code_version import digest_of
 from calque.recipes.folder import RunFolder
-from calque.recipes.record import Record
+from calque.recipes.record import PACKAGES, Record
 from calque.recipes.resolve import Resolved, ResolvedSystem
 from calque.recipes.steps.workshop import Workshop
-
-PACKAGES = ("torch", "transformers", "tokenizers", "peft", "accelerate", "safetensors", "numpy")
 
 
 def write_outcome(
@@ -67,7 +64,7 @@ def _manifest(resolved: Resolved, workshop: Workshop, records: Mapping[str, Reco
         "recipe": recipe.name,
         "seed": recipe.seed,
         "calque": calque.__version__,
-        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "versions": _versions(records),
         "command": "calque run recipe.yaml out=FOLDER",
         "model": _model(workshop),
         "languages": list(recipe.languages),
@@ -91,6 +88,12 @@ def _manifest(resolved: Resolved, workshop: Workshop, records: Mapping[str, Reco
         ],
         "notes": list(resolved.notes),
     }
+
+
+def _versions(records: Mapping[str, Record]) -> dict[str, str]:
+    """Those with which the steps were made; several where they were made before and after an upgrade."""
+    found = {name: {r.versions[name] for r in records.values() if name in r.versions} for name in PACKAGES}
+    return {name: ", ".join(sorted(those)) for name, those in found.items()}
 
 
 def _model(workshop: Workshop) -> dict[str, Any]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,13 @@ from calque.recipes.steps import Step
 from calque.recipes.steps.workshop import Workshop
 
 FILE = "step.json"
+PACKAGES = ("torch", "transformers", "tokenizers", "peft", "accelerate", "safetensors", "numpy")
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Of the packages that can change figures, those that are installed here."""
+    return {name: importlib.metadata.version(name) for name in PACKAGES}
 
 
 @dataclass(frozen=True)
@@ -36,12 +45,16 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Record:
-    """`step.json`: what a finished step was made from and what it made."""
+    """`step.json`: what a finished step was made from, what it made, and with which versions.
+
+    Versions are no part of the key: an upgrade does not tune anew what was tuned, but the manifest tells of both.
+    """
 
     name: str
     inputs: Inputs
     outputs: list[dict[str, str]]
     counts: dict[str, Any]
+    versions: dict[str, str]
 
     @property
     def digest(self) -> str:
@@ -59,6 +72,7 @@ class Record:
             "inputs": inputs,
             "outputs": self.outputs,
             "counts": self.counts,
+            "versions": self.versions,
         }
 
 
@@ -86,7 +100,7 @@ def read_record(folder: Path) -> Record | None:
     try:
         row = json.loads((folder / FILE).read_text(encoding="utf-8"))
         inputs = Inputs(kind=row["kind"], settings=row["settings"], **row["inputs"])
-        return Record(row["name"], inputs, row["outputs"], row["counts"])
+        return Record(row["name"], inputs, row["outputs"], row["counts"], row["versions"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

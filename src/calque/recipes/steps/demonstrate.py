@@ -74,7 +74,7 @@ class Demonstrate:
                     work.folder / "demonstrations.jsonl", _told(ledger.keep(self._instructions()), work)
                 )
             counts = {**ledger.counts(), "files": [path.name for path in self.files]}
-        if not kept:
+        if not kept and not counts["dropped"].get("not_drawn"):
             reasons = (
                 ", ".join(f"{n} × {reason}" for reason, n in counts["dropped"].items()) or "no row at all"
             )

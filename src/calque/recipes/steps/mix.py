@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 from calque.corpora.demonstration_files import read_demonstrations, write_demonstrations
 from calque.corpora.writing import write_json
 from calque.demonstrations.mixture import Part, mix
+from calque.errors import DataError, Problem
 from calque.recipes.resolve import ResolvedSystem
 from calque.recipes.steps import Work
 
@@ -51,6 +52,9 @@ class Mix:
             for step, (name, amount) in zip(self.after, self.system.mix.items(), strict=True)
         ]
         mixture = mix(parts, seed=self.seed)
+        if not mixture.demonstrations:
+            message = f"system {self.system.name} has no demonstration to learn from"
+            raise DataError(Problem(message, remedy="give one of its parts more than 0 rows"))
         write_demonstrations(work.folder / "demonstrations.jsonl", mixture.demonstrations)
         write_json(work.folder / "counts.json", mixture.counts)
         work.progress(len(mixture.demonstrations), len(mixture.demonstrations))

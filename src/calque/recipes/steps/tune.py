@@ -94,8 +94,6 @@ class Tune:
 
     def _write(self, work: Work, tuned: Tuned) -> None:
         workshop = work.workshop
-        for left in [*work.folder.glob("checkpoint-*"), *work.folder.glob(".checkpoint-*")]:
-            shutil.rmtree(left)
         write_jsonl(work.folder / "loss.jsonl", tuned.log)
         lineage = {
             "base": workshop.base.label,
@@ -109,6 +107,8 @@ class Tune:
             "settings": self.settings,
         }
         write_json(work.folder / "lineage.json", lineage)
+        for left in [*work.folder.glob("checkpoint-*"), *work.folder.glob(".checkpoint-*")]:
+            shutil.rmtree(left)
 
 
 class _LiveLog:
