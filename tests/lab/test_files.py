@@ -115,6 +115,12 @@ def test_the_questions_of_the_evaluation_are_asked_nowhere_else(folder: Path) ->
 def test_the_recipe_of_the_world_fits_its_files(folder: Path) -> None:
     read = read_recipe(str(folder / "crossalpaca.yaml"))
     found = resolve(read.recipe, read.folder)
-    assert [s.name for s in found.systems] == ["base", "en-alpaca", "x-alpaca-it", "x-crossalpaca-it"]
+    assert [s.name for s in found.systems] == [
+        "base",
+        "en-alpaca",
+        "x-alpaca-it",
+        "x-alpaca-long-it",
+        "x-crossalpaca-it",
+    ]
     assert len(found.benchmarks) == 8
     assert found.notes == ()

@@ -57,6 +57,7 @@ def test_the_page_says_what_was_measured(run_folder: Path, tmp_path: Path) -> No
     text = html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page)))
     for said in (
         "cross against alpaca : higher in 1, no difference shown in 1 of 2 comparisons",
+        "Learnt in 3 steps against 3, on 120 trained tokens against 120.",
         "cross-it in English, against the untuned model: no difference shown in 1 of 1 benchmarks",
         "90.0 [80.0, 100.0]",
         "+40.0 [",

@@ -23,6 +23,18 @@ def test_no_figure_and_no_name_is_cut(run_folder: Path, width: int) -> None:
     assert ["mean", "0.0", "37.5", "57.5", "+20.0"] in [row[:5] for row in rows]
 
 
+def test_several_comparisons_have_a_table_of_their_own(run_folder: Path) -> None:
+    path = run_folder / "manifest.json"
+    both = path.read_text().replace('[["alpaca", "cross"]]', '[["alpaca", "cross"], ["base", "cross"]]')
+    path.write_text(both)
+    text = printed(score_table(run_folder), 80)
+    assert "…" not in text
+    rows = [line.split() for line in text.splitlines()]
+    assert ["xquad", "exact", "match", "it", "0.0", "50.0", "90.0", "40"] in rows
+    assert [row[4] for row in rows if row[:4] == ["xquad", "exact", "match", "it"]] == ["0.0", "+40.0"]
+    assert max(map(len, text.splitlines())) <= 80
+
+
 def test_show_counts_steps_and_drops(run_folder: Path) -> None:
     text = printed(show(run_folder), 120)
     assert "tried: " in text

@@ -16,8 +16,8 @@ from calque.reports.verdict import Row, Verdict, verdict
 
 
 def score_table(folder: Path) -> RenderableType:
-    """The systems side by side on each benchmark's first metric, with intervals and paired differences."""
-    return _scores(verdict(read_run(folder)))
+    """The systems side by side on each benchmark's first metric, with paired differences and their intervals."""
+    return _tables(verdict(read_run(folder)))
 
 
 def show(folder: Path) -> RenderableType:
@@ -27,32 +27,48 @@ def show(folder: Path) -> RenderableType:
     parts += [Text(f"note: {note}", style="yellow") for note in run.manifest.notes]
     parts.append(_steps(run))
     table = verdict(run)
-    parts.append(_scores(table) if table.rows else Text("no scores yet", style="dim"))
+    parts.append(_tables(table) if table.rows else Text("no scores yet", style="dim"))
     return Group(*parts)
 
 
-def _scores(table: Verdict) -> Table:
-    shown = Table(box=None, pad_edge=False, header_style="bold", caption_justify="left", padding=(0, 1, 0, 0))
+def _tables(table: Verdict) -> RenderableType:
+    """One table, or two where there are several comparisons: a line of all would not fit a terminal."""
+    if len(table.comparisons) <= 1:
+        return _with_caption(_table(table, scores=True, differences=True))
+    return Group(
+        _table(table, scores=True, differences=False),
+        "",
+        _with_caption(_table(table, scores=False, differences=True)),
+    )
+
+
+def _with_caption(shown: Table) -> Group:
+    text = "percent; differences in points, paired by question, with 95% intervals"
+    return Group(shown, Text(text, style="dim italic"))
+
+
+def _table(table: Verdict, *, scores: bool, differences: bool) -> Table:
+    shown = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
     shown.add_column("benchmark")  # the one column that folds where the screen is narrow
     shown.add_column("in", no_wrap=True)
-    for column in table.columns:
+    for column in table.columns if scores else ():
         shown.add_column(escape(column.role), justify="right", no_wrap=True)
-    for first, second in table.comparisons:
+    for first, second in table.comparisons if differences else ():
         shown.add_column(escape(f"{second}\n− {first}"), justify="right", no_wrap=True)
     shown.add_column("n", justify="right", no_wrap=True)
     previous = ""
     for row in table.rows:
-        shown.add_row(*_cells(row, first=row.benchmark != previous))
+        shown.add_row(*_cells(row, row.benchmark != previous, scores=scores, differences=differences))
         previous = row.benchmark
-    shown.caption = "percent; differences in points, paired by question, with 95% intervals"
     return shown
 
 
-def _cells(row: Row, *, first: bool) -> list[str]:
+def _cells(row: Row, first: bool, *, scores: bool, differences: bool) -> list[str]:
     name = f"{escape(row.benchmark)} [dim]{escape(row.metric.replace('_', ' '))}[/]" if first else ""
     cells = [name, escape(row.language or "mean")]
-    cells += [numbers.UNKNOWN if cell is None else numbers.percent(cell.value) for cell in row.cells]
-    for difference in row.differences:
+    if scores:
+        cells += [numbers.UNKNOWN if cell is None else numbers.percent(cell.value) for cell in row.cells]
+    for difference in row.differences if differences else ():
         if difference is None:
             cells.append(numbers.UNKNOWN)
             continue
