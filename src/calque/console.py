@@ -114,6 +114,7 @@ def summary(counts: dict[str, Any]) -> str:
         words.append(f"{counts['rows']:,} rows, {counts['kept']:,} kept")
         words += [f"{n:,} × {reason}" for reason, n in counts.get("dropped", {}).items()]
     words += [f"{name}: {n:,}" for name, n in counts.get("parts", {}).items()]
+    words += [f"noted: {n:,} × {reason}" for reason, n in counts.get("notes", {}).items()]
     if "steps" in counts:
         words.append(f"{counts['steps']:,} steps")
     if "tokens" in counts:

@@ -174,6 +174,40 @@ def test_mmlu_by_likelihood_and_by_letter(tmp_path: Path) -> None:
         run("mmlu", file, "en", Scripted(lambda _: "", worst=float("nan")), tmp_path / "nan")
 
 
+class Short(Scripted):
+    """Has no room for questions about two."""
+
+    def complete(
+        self, conversations: Sequence[Conversation], *, max_new_tokens: int, progress: Progress | None = None
+    ) -> list[Completion]:
+        made = super().complete(conversations, max_new_tokens=max_new_tokens, progress=progress)
+        asked = zip(made, conversations, strict=True)
+        return [Completion("", 0, False) if "two" in str(c[-1].input) else done for done, c in asked]
+
+    def choose(
+        self,
+        conversations: Sequence[Conversation],
+        choices: Sequence[Sequence[str]],
+        *,
+        progress: Progress | None = None,
+    ) -> list[tuple[float, ...]]:
+        made = super().choose(conversations, choices, progress=progress)
+        asked = zip(made, conversations, strict=True)
+        return [() if "two" in str(c[-1].input) else row for row, c in asked]
+
+
+def test_a_prompt_that_does_not_fit_is_wrong_and_noted(tmp_path: Path) -> None:
+    file = tmp_path / "law_test.csv"
+    file.write_text("one?,p,q,r,s,A\ntwo?,p,q,r,s,A\n", encoding="utf-8")
+    scores = run("mmlu", file, "en", Short(lambda _: "A"), tmp_path / "out")
+    for metric in ("accuracy_choice", "accuracy_generated"):
+        score = scores[f"mmlu {metric}"]
+        assert (score.value, score.n, score.answered, score.ceiling) == (0.5, 2, 1, 1.0)
+    [note] = rows(tmp_path / "out" / "notes.jsonl")
+    assert (note["row"], note["reason"]) == (2, "prompt_too_long")
+    assert [row.get("fits", True) for row in rows(tmp_path / "out" / "answers.jsonl")] == [True, False]
+
+
 def test_bbh_per_task_and_the_mean_over_tasks(tmp_path: Path) -> None:
     folder = tmp_path / "bbh"
     folder.mkdir()

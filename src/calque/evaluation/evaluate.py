@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from calque.evaluation.wording import LETTERS, Wording, wording
 from calque.languages import language as language_of
 from calque.randomness import stream
 from calque.records import Conversation, Rejected
+
+TOO_LONG = "prompt_too_long"  # for the model's context: it counts as a wrong answer
 
 
 def evaluate(
@@ -53,6 +55,10 @@ def evaluate(
         )
     tokens = made.max_new_tokens if max_new_tokens is None else max_new_tokens
     replies = _ask(made, asked.items, engine, tokens, progress)
+    too_long = [
+        _put_aside(item, TOO_LONG) for item, reply in zip(asked.items, replies, strict=True) if not reply.fits
+    ]
+    asked = replace(asked, notes=(*asked.notes, *too_long))
     graders = made.graders(asked.items[0].language)
     grades = [_grade(graders, item, reply) for item, reply in zip(asked.items, replies, strict=True)]
     settings = _Settings(made, language_of(language).code, prompt_language, tokens, seed, model)
@@ -134,7 +140,12 @@ def _ask(
         letters = [tuple(LETTERS[: len(item.choices)]) for item in items]
         chosen = engine.choose(conversations, letters, progress=progress)
     return [
-        Reply(completion.text, completion.finished, tuple(scores))
+        Reply(
+            completion.text,
+            completion.finished,
+            tuple(scores),
+            fits=completion.finished or completion.tokens > 0,
+        )
         for completion, scores in zip(completions, chosen, strict=True)
     ]
 
@@ -222,6 +233,8 @@ def _answers(
             "finished": reply.finished,
             "metrics": dict(grade),
         }
+        if not reply.fits:
+            row["fits"] = False
         if item.context:
             row["context"] = item.context
         if item.choices:

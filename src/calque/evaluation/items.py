@@ -30,11 +30,15 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a model answered; `log_likelihoods` of the choices' letters where they were asked for."""
+    """What a model answered; `log_likelihoods` of the choices' letters where they were asked for.
+
+    `fits` is false where the prompt left no room for an answer in the model's context.
+    """
 
     text: str
     finished: bool
     log_likelihoods: tuple[float, ...] = ()
+    fits: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,8 @@ def _item(
 
 def _by_likelihood(item: Item, reply: Reply) -> dict[str, float]:
     scores = reply.log_likelihoods
+    if not scores:
+        return {"accuracy_choice": 0.0}  # the prompt did not fit the model's context
     if any(score != score for score in scores):
         raise ModelError(Problem(f"the model gives no log-likelihood for item {item.id} (not a number)"))
     best = max(range(len(scores)), key=lambda i: scores[i])

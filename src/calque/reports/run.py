@@ -96,6 +96,7 @@ class Answer:
     metrics: Mapping[str, float]
     context: str = ""
     choices: tuple[str, ...] = ()
+    fits: bool = True
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Answer:
@@ -111,6 +112,7 @@ class Answer:
             metrics={str(k): float(v) for k, v in (row.get("metrics") or {}).items() if v is not None},
             context=str(row.get("context") or ""),
             choices=tuple(str(choice) for choice in row.get("choices") or ()),
+            fits=bool(row.get("fits", True)),
         )
 
 
