@@ -299,3 +299,11 @@ def test_an_upgrade_tunes_nothing_anew_and_is_told(project: Path) -> None:
     versions = json.loads((outcome.folder / "manifest.json").read_text(encoding="utf-8"))["versions"]
     assert versions["peft"] == f"0.1.0, {before['versions']['peft']}"
     assert versions["torch"] == before["versions"]["torch"]
+
+
+def test_a_file_given_for_two_languages_is_refused_before_anything_is_tuned(project: Path) -> None:
+    listener = Listener()
+    read = read_recipe(str(project / "recipe.yaml"), [f"evaluate.xquad.it={project / 'xquad.en.json'}"])
+    with pytest.raises(CalqueError, match="by its name this file is in 'en', not in 'it'"):
+        carry_out(prepare(read), project / "run", listener)
+    assert not [name for name in listener.done if name.startswith(("tune", "evaluate"))]

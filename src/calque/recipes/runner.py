@@ -151,8 +151,9 @@ class _Run:
         problems: list[Problem] = []
         seen: set[tuple[object, ...]] = set()
         for step in steps:
-            if step.files and step.files not in seen:
-                seen.add(step.files)
+            looked_at = (step.files, step.settings.get("benchmark"), step.settings.get("language"))
+            if step.files and looked_at not in seen:
+                seen.add(looked_at)
                 try:
                     step.preflight()
                 except CalqueError as error:
