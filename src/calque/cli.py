@@ -53,7 +53,7 @@ Words = Annotated[
     typer.Argument(
         metavar="[KEY=VALUE]...",
         help="changes to the recipe: model=… language=zh instructions=FILE translations=FILE evaluate.xquad=FILE "
-        "tuning.epochs=2, and out=FOLDER",
+        "tuning.epochs=2 systems.NAME=null (without it), and out=FOLDER",
     ),
 ]
 

@@ -98,6 +98,15 @@ def test_changes_reach_nested_settings_and_keep_the_rest(project: Path) -> None:
     assert recipe.evaluate.xquad == "xquad.{language}.json"
 
 
+def test_null_takes_a_system_out(project: Path) -> None:
+    recipe = read_recipe(
+        str(project / "recipe.yaml"), ["systems.en-alpaca=null", "demonstrate.en-instructions=null"]
+    )
+    assert list(recipe.recipe.systems) == ["base", "x-alpaca", "x-crossalpaca"]
+    assert list(recipe.recipe.demonstrate) == ["x-instructions", "translations"]
+    assert recipe.recipe.evaluate.limit is None
+
+
 def test_paths_on_the_command_line_start_from_the_working_folder(
     project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -23,6 +23,7 @@ SHORT = {
     "instructions": ("sources", "instructions"),
     "translations": ("sources", "translations"),
 }  # words of the command line that stand for longer ones
+REMOVABLE = ("systems", "demonstrate")  # what `NAME=null` takes out of a recipe
 
 
 @dataclass(frozen=True)
@@ -165,6 +166,12 @@ def _override(document: _Document, word: str, folder: Path) -> list[Problem]:
         if not isinstance(target.get(part), dict):
             target[part] = {}
         target = target[part]
+    if value is None and path[0] in REMOVABLE and len(path) == 2:
+        target.pop(path[-1], None)
+        compared = document.data.get("comparisons")
+        if path[0] == "systems" and isinstance(compared, list):
+            document.data["comparisons"] = [pair for pair in compared if path[1] not in pair]
+        return []
     target[path[-1]] = value
     document.places = {loc: place for loc, place in document.places.items() if loc[: len(path)] != path}
     document.places[path] = (f"{COMMAND_LINE} ({word})", None)
