@@ -104,7 +104,9 @@ def test_null_takes_a_system_out(project: Path) -> None:
     )
     assert list(recipe.recipe.systems) == ["base", "x-alpaca", "x-crossalpaca"]
     assert list(recipe.recipe.demonstrate) == ["x-instructions", "translations"]
-    assert recipe.recipe.evaluate.limit is None
+    assert recipe.recipe.comparisons == [("x-alpaca", "x-crossalpaca")]
+    without = read_recipe(str(project / "recipe.yaml"), ["systems.x-alpaca=null"])
+    assert without.recipe.comparisons == []
 
 
 def test_paths_on_the_command_line_start_from_the_working_folder(

@@ -170,7 +170,9 @@ def _override(document: _Document, word: str, folder: Path) -> list[Problem]:
         target.pop(path[-1], None)
         compared = document.data.get("comparisons")
         if path[0] == "systems" and isinstance(compared, list):
-            document.data["comparisons"] = [pair for pair in compared if path[1] not in pair]
+            document.data["comparisons"] = [
+                pair for pair in compared if not (isinstance(pair, list) and path[1] in pair)
+            ]
         return []
     target[path[-1]] = value
     document.places = {loc: place for loc, place in document.places.items() if loc[: len(path)] != path}
