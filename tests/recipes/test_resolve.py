@@ -66,3 +66,43 @@ def test_unknown_names_have_a_near_one(project: Path) -> None:
         ("systems.x-crossalpaca.mix: there is no part 'x-instruction'", "did you mean 'x-instructions'?"),
         ("comparisons: there is no system 'x-alpacca'", "did you mean 'x-alpaca'?"),
     }
+
+
+def with_systems(project: Path, *systems: str) -> None:
+    path = project / "recipe.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(
+        text.replace("comparisons:", "".join(f"  {s}\n" for s in systems) + "comparisons:"), encoding="utf-8"
+    )
+
+
+def test_a_system_is_matched_to_that_of_its_language(project: Path) -> None:
+    with_systems(
+        project,
+        "control: {mix: {x-instructions: all}, matched_to: {system: x-crossalpaca, by: steps}, scored_in: [x]}",
+        "english: {mix: {x-instructions: all}, matched_to: {system: en-alpaca, by: trained_tokens}}",
+    )
+    control, english = resolved(project).systems[-2:]
+    assert control.matched_to is not None
+    assert english.matched_to is not None
+    assert (control.matched_to.system.name, control.matched_to.by) == ("x-crossalpaca-it", "steps")
+    assert (english.matched_to.system.name, english.matched_to.by) == ("en-alpaca", "trained_tokens")
+    assert (control.scored_in, english.scored_in) == (("it",), ("en", "it"))
+
+
+def test_what_a_system_cannot_be_matched_to(project: Path) -> None:
+    with_systems(
+        project,
+        "one: {mix: {x-instructions: all}, matched_to: {system: x-crossalpacca, by: steps}}",
+        "two: {mix: {x-instructions: all}, matched_to: {system: base, by: steps}}",
+        "three: {mix: {x-instructions: all}, matched_to: {system: one, by: steps}}",
+        "four: {mix: {en-instructions: all}, matched_to: {system: x-alpaca, by: steps}}",
+    )
+    with pytest.raises(RecipeError) as caught:
+        resolved(project)
+    assert [(p.message, p.remedy) for p in caught.value.problems] == [
+        ("systems.one.matched_to: there is no system 'x-crossalpacca'", "did you mean 'x-crossalpaca'?"),
+        ("systems.two.matched_to: base is not tuned", ""),
+        ("systems.three.matched_to: one is itself matched to another", ""),
+        ("systems.four.matched_to: x-alpaca is left out", ""),
+    ]

@@ -307,3 +307,28 @@ def test_a_file_given_for_two_languages_is_refused_before_anything_is_tuned(proj
     with pytest.raises(CalqueError, match="by its name this file is in 'en', not in 'it'"):
         carry_out(prepare(read), project / "run", listener)
     assert not [name for name in listener.done if name.startswith(("tune", "evaluate"))]
+
+
+def test_a_matched_system_is_tuned_as_long_as_the_other(project: Path) -> None:
+    path = project / "recipe.yaml"
+    text = path.read_text(encoding="utf-8")
+    added = "".join(
+        f"  by-{by}: {{mix: {{x-instructions: all}}, matched_to: {{system: x-crossalpaca, by: {by}}}, scored_in: [x]}}\n"
+        for by in ("steps", "trained_tokens")
+    )
+    path.write_text(text.replace("comparisons:", added + "comparisons:"), encoding="utf-8")
+    outcome, listener = run(project, "systems.en-alpaca=null")
+    manifest = json.loads((outcome.folder / "manifest.json").read_text(encoding="utf-8"))
+    counts = {step["name"]: step["counts"] for step in manifest["steps"]}
+    other = counts["tune-x-crossalpaca-it"]
+    assert counts["tune-by-steps-it"]["steps"] == other["steps"] == 10
+    one_step = (
+        counts["tune-by-trained_tokens-it"]["trained_tokens"] / counts["tune-by-trained_tokens-it"]["steps"]
+    )
+    assert abs(counts["tune-by-trained_tokens-it"]["trained_tokens"] - other["trained_tokens"]) <= one_step
+    assert [name for name in listener.done if name.startswith("evaluate-by-steps")] == [
+        "evaluate-by-steps-it-xquad-it"
+    ]
+    _, later = run(project, "systems.en-alpaca=null", "demonstrate.translations.count=20")
+    again = [name for name in later.done if name.startswith("tune")]
+    assert again == ["tune-x-crossalpaca-it", "tune-by-steps-it", "tune-by-trained_tokens-it"]

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calque.tuning.batch import Plan, collate
+from calque.tuning.batch import Plan, collate, plan_of
 from calque.tuning.encode import EncodedSet
+from calque.tuning.settings import TuningSettings
 
 
 def plan(lengths: list[int], **changes: int) -> Plan:
@@ -101,3 +102,33 @@ def test_fewer_rows_than_devices() -> None:
     assert [next(plan([3], rank=r, world=2).steps()).micro_batches for r in (0, 1)] == [((0,),), ()]
     with pytest.raises(StopIteration):
         next(plan([3]).steps(1))
+
+
+def test_a_number_of_steps_in_place_of_epochs_goes_round_as_often_as_it_takes() -> None:
+    made = plan([4, 4, 4], examples_per_step=2, limit=5)
+    steps = list(made.steps())
+    assert (len(made), [s.epoch for s in steps], [s.examples for s in steps]) == (
+        5,
+        [0, 0, 1, 1, 2],
+        [2, 1, 2, 1, 2],
+    )
+    assert [s.index for s in made.steps(3)] == [3, 4]
+    assert list(made.steps())[:4] == list(plan([4, 4, 4], examples_per_step=2, epochs=2).steps())
+
+
+def test_the_number_of_steps_nearest_to_so_many_trained_tokens() -> None:
+    made = plan([8, 8, 8, 8], examples_per_step=2)  # 4 trained tokens a row, 8 a step
+    assert [made.nearest(tokens) for tokens in (1, 8, 11, 12, 13, 40)] == [1, 1, 1, 2, 2, 5]
+    assert made.trained_tokens() == 16
+
+
+def test_settings_say_when_it_ends() -> None:
+    lengths = np.array([0, 6, 12, 18])
+    encoded = EncodedSet(np.zeros(18, np.int32), np.tile([False] * 3 + [True] * 3, 3), lengths)
+
+    def steps(**changes: int) -> int:
+        return len(plan_of(encoded, TuningSettings(examples_per_step=2, **changes), 0, tokens_per_batch=8))
+
+    assert (steps(epochs=3), steps(steps=7), steps(trained_tokens=18)) == (6, 7, 4)
+    with pytest.raises(ValueError, match="cannot both say"):
+        TuningSettings(steps=3, trained_tokens=9)

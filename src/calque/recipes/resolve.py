@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from pydantic import ValidationError
 
@@ -44,6 +45,15 @@ class ResolvedSystem:
     mix: Mapping[str, Amount]
     tuning: TuningSettings
     scored_in: tuple[str, ...]
+    matched_to: ResolvedMatch | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedMatch:
+    """Another system, and what of its tuning this one's is to equal."""
+
+    system: ResolvedSystem
+    by: Literal["steps", "trained_tokens"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +91,9 @@ class _Resolver:
 
     def resolve(self) -> Resolved:
         """Everything; problems are collected on the way."""
-        systems = [s for role, system in self.recipe.systems.items() for s in self._system(role, system)]
+        systems = self._matched(
+            [s for role, system in self.recipe.systems.items() for s in self._system(role, system)]
+        )
         benchmarks = list(self._benchmarks())
         roles = {system.role for system in systems}
         for pair in self.recipe.comparisons:
@@ -124,7 +136,35 @@ class _Resolver:
             if missing:
                 continue
             mix = {self._part(name, target).name: amount for name, amount in system.mix.items()}
-            yield ResolvedSystem(label, role, target, mix, tuning, tuple(self._scored_in(target)))
+            yield ResolvedSystem(
+                label, role, target, mix, tuning, tuple(self._scored_in(target, system.scored_in))
+            )
+
+    def _matched(self, systems: list[ResolvedSystem]) -> list[ResolvedSystem]:
+        """The systems, each that is matched to another with that other one."""
+        found = []
+        for system in systems:
+            match = self.recipe.systems[system.role].matched_to
+            if match is None:
+                found.append(system)
+                continue
+            if match.system not in self.recipe.systems:
+                self._unknown(
+                    f"systems.{system.role}.matched_to", "system", match.system, list(self.recipe.systems)
+                )
+                continue
+            others = [s for s in systems if s.role == match.system and s.language in ("", system.language)]
+            other = self.recipe.systems[match.system]
+            if not others or not others[0].mix or other.matched_to is not None:
+                reason = "is itself matched to another" if other.matched_to else "is not tuned"
+                self.problems.append(
+                    Problem(
+                        f"systems.{system.role}.matched_to: {match.system} {reason if others else 'is left out'}"
+                    )
+                )
+                continue
+            found.append(replace(system, matched_to=ResolvedMatch(others[0], match.by)))
+        return found
 
     def _missing(self, name: str, target: str) -> Iterator[str]:
         part = self.recipe.demonstrate[name]
@@ -168,7 +208,10 @@ class _Resolver:
         )
 
     def _benchmarks(self) -> Iterator[ResolvedBenchmark]:
-        wanted = self._languages()
+        own = (system.scored_in or [] for system in self.recipe.systems.values())
+        wanted = self._languages(
+            [*self.recipe.evaluate.languages, *(code for codes in own for code in codes)]
+        )
         for name in BENCHMARK_FIELDS:
             given = getattr(self.recipe.evaluate, name)
             if given is None:
@@ -199,17 +242,17 @@ class _Resolver:
             )
         return {self.recipe.languages[0]: given}
 
-    def _languages(self) -> list[str]:
+    def _languages(self, wanted: list[str] | None = None) -> list[str]:
         codes = []
-        for code in self.recipe.evaluate.languages:
+        for code in self.recipe.evaluate.languages if wanted is None else wanted:
             try:
                 codes += self.recipe.languages if code == "x" else [language_of(code).code]
             except UnknownLanguageError as error:
                 self.problems += error.problems
         return list(dict.fromkeys(codes))
 
-    def _scored_in(self, target: str) -> Iterator[str]:
-        for code in self._languages():
+    def _scored_in(self, target: str, wanted: list[str] | None) -> Iterator[str]:
+        for code in self._languages(wanted):
             if not target or code not in self.recipe.languages or code == target:
                 yield code
 

@@ -94,6 +94,15 @@ class TranslationPart(_Form):
 Part = Annotated[InstructionPart | TranslationPart, Field(discriminator="view")]
 
 
+class Match(_Form):
+    """As much tuning as another system gets, so that what differs is not the amount."""
+
+    system: str = Field(description="name of the other system")
+    by: Literal["steps", "trained_tokens"] = Field(
+        description="what is to be equal: optimiser steps, or tokens trained on (to the nearest step)"
+    )
+
+
 class System(_Form):
     """A model to be made and scored: a mixture to tune the base on; an empty mixture is the base itself."""
 
@@ -102,6 +111,13 @@ class System(_Form):
     )
     tuning: dict[str, object] = Field(
         default_factory=dict, description="settings of `tuning` that differ here"
+    )
+    matched_to: Match | None = Field(
+        None,
+        description="tune as long as another system, in place of epochs; rows come round as often as it takes",
+    )
+    scored_in: list[str] | None = Field(
+        None, description="languages to score in, x or codes, in place of evaluate.languages"
     )
     when_missing: Literal["error", "skip"] = Field(
         "error",
@@ -128,9 +144,13 @@ class Evaluate(_Form):
     mlqa: PerLanguage | None = Field(None, description="MLQA")
     mmlu: PerLanguage | None = Field(None, description="MMLU: a folder, or CSV files")
     bbh: PerLanguage | None = Field(None, description="BIG-Bench Hard: a folder, or JSON files")
+    open: PerLanguage | None = Field(
+        None,
+        description="open-ended questions without gold answers, as JSON lines: answers are kept, for a judge",
+    )
 
 
-BENCHMARK_FIELDS = ("xquad", "mlqa", "mmlu", "bbh")
+BENCHMARK_FIELDS = ("xquad", "mlqa", "mmlu", "bbh", "open")
 
 
 class Recipe(_Form):

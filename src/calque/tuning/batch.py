@@ -8,13 +8,15 @@ composition of a step never depends on the budget.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count, islice
 
 import numpy as np
 import numpy.typing as npt
 
 from calque.randomness import stream
 from calque.tuning.encode import EncodedSet
+from calque.tuning.settings import TuningSettings
 
 Rows = tuple[int, ...]
 
@@ -35,7 +37,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """All steps of a run. Device `rank` of `world` gets every `world`-th row of a step in the order of length."""
+    """All steps of a run. Device `rank` of `world` gets every `world`-th row of a step in the order of length.
+
+    `limit` is a number of steps in place of `epochs`: rows come round as often as it takes.
+    """
 
     lengths: npt.NDArray[np.int64]
     trained_counts: npt.NDArray[np.int64]
@@ -45,6 +50,7 @@ class Plan:
     seed: int
     rank: int = 0
     world: int = 1
+    limit: int | None = None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -52,11 +58,29 @@ class Plan:
         return -(-len(self.lengths) // self.examples_per_step)
 
     def __len__(self) -> int:
-        return self.epochs * self.steps_per_epoch
+        return self.limit if self.limit is not None else self.epochs * self.steps_per_epoch
 
     def steps(self, start: int = 0) -> Iterator[Step]:
         """The steps from index `start` on."""
-        for epoch in range(start // self.steps_per_epoch, self.epochs):
+        yield from islice(self._endless(start), max(0, len(self) - start))
+
+    def trained_tokens(self) -> int:
+        """Tokens trained on in all steps, over all devices."""
+        return sum(step.trained_tokens for step in self.steps())
+
+    def nearest(self, trained_tokens: int) -> int:
+        """The number of steps (at least one) after which the tokens trained on come nearest to `trained_tokens`."""
+        total = 0
+        for step in self._endless(0):
+            before, total = total, total + step.trained_tokens
+            if total >= trained_tokens:
+                nearer_before = trained_tokens - before < total - trained_tokens
+                return max(1, step.index if nearer_before else step.index + 1)
+        raise AssertionError("the steps have no end")
+
+    def _endless(self, start: int) -> Iterator[Step]:
+        """The steps from `start` on, epoch after epoch without end."""
+        for epoch in count(start // self.steps_per_epoch):
             order = stream(self.seed, "order", str(epoch)).permutation(len(self.lengths))
             for i in range(self.steps_per_epoch):
                 index = epoch * self.steps_per_epoch + i
@@ -82,6 +106,31 @@ class Plan:
             fit = max(1, self.tokens_per_batch // int(self.lengths[rows[start]]))
             yield tuple(rows[start : start + fit])
             start += fit
+
+
+def plan_of(
+    encoded: EncodedSet,
+    settings: TuningSettings,
+    seed: int,
+    *,
+    tokens_per_batch: int,
+    rank: int = 0,
+    world: int = 1,
+) -> Plan:
+    """The plan that settings make of encoded rows: so many epochs, or steps, or tokens to train on."""
+    plan = Plan(
+        lengths=encoded.lengths,
+        trained_counts=encoded.trained_counts,
+        epochs=settings.epochs,
+        examples_per_step=settings.examples_per_step,
+        tokens_per_batch=tokens_per_batch,
+        seed=seed,
+        rank=rank,
+        world=world,
+    )
+    if settings.trained_tokens is not None:
+        return replace(plan, limit=plan.nearest(settings.trained_tokens))
+    return replace(plan, limit=settings.steps)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from calque.errors import CalqueError, ModelError, Problem
 from calque.randomness import stream
 from calque.tuning import attention
 from calque.tuning.adapt import adapt, decay_groups, parameter_counts, save_tuned, tuned_parameters
-from calque.tuning.batch import Plan, Rows, Step, collate
+from calque.tuning.batch import Rows, Step, collate, plan_of
 from calque.tuning.checkpoint import Progressed, load_checkpoint, save_checkpoint
 from calque.tuning.encode import EncodedSet
 from calque.tuning.forward import ResponseLoss
@@ -88,13 +88,11 @@ def tune(
     optimizer = torch.optim.AdamW(
         decay_groups(parameters, settings.weight_decay), lr=settings.learning_rate, fused=fused
     )
-    plan = Plan(
-        lengths=encoded.lengths,
-        trained_counts=encoded.trained_counts,
-        epochs=settings.epochs,
-        examples_per_step=settings.examples_per_step,
+    plan = plan_of(
+        encoded,
+        settings,
+        seed,
         tokens_per_batch=_token_budget(settings, accelerator.device),
-        seed=seed,
         rank=accelerator.process_index,
         world=accelerator.num_processes,
     )

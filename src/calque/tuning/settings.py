@@ -5,9 +5,9 @@ Defaults are those of alpaca-lora as far as they are known (see docs/method-cros
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Precision = Literal["auto", "fp32", "bf16"]
 
@@ -42,6 +42,12 @@ class TuningSettings(BaseModel):
         0.1, ge=0, lt=1, description="share of the optimiser steps spent on warming up"
     )
     epochs: int = Field(1, ge=1, description="passes over the mixture")
+    steps: int | None = Field(
+        None, ge=1, description="optimiser steps in place of epochs: rows come round as often as it takes"
+    )
+    trained_tokens: int | None = Field(
+        None, ge=1, description="tokens to train on in place of epochs, to the nearest optimiser step"
+    )
     examples_per_step: int = Field(128, ge=1, description="examples in one optimiser step, over all devices")
     tokens_per_batch: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
         "auto",
@@ -59,3 +65,9 @@ class TuningSettings(BaseModel):
     precision: Precision = Field("auto", description="auto = bf16 where the device computes in it, else fp32")
     gradient_checkpointing: bool = Field(False, description="recompute activations: less memory, more time")
     checkpoint_steps: int = Field(100, ge=1, description="optimiser steps between checkpoints")
+
+    @model_validator(mode="after")
+    def _one_end(self) -> Self:
+        if self.steps is not None and self.trained_tokens is not None:
+            raise ValueError("steps and trained_tokens cannot both say when tuning ends")
+        return self

@@ -15,9 +15,12 @@ from calque.recipes.steps import Work
 
 if TYPE_CHECKING:
     from calque.tuning.loop import Tuned
+    from calque.tuning.settings import TuningSettings
 
 ELSEWHERE = {"max_tokens", "overlong"}  # settled when the rows were encoded
 HARMLESS = {"checkpoint_steps"}  # changes no bit of what comes out
+ENDS = ("epochs", "steps", "trained_tokens")  # each says when tuning ends
+EXTENT = (*ENDS, "examples_per_step")  # what, with the rows, says how much tuning a system gets
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,17 @@ class Tune:
         settings = self.system.tuning.model_dump(mode="json", exclude=ELSEWHERE | HARMLESS)
         if self.system.tuning.method == "full":
             del settings["lora"]
+        if self.system.matched_to is not None:
+            other = self.system.matched_to.system.tuning.model_dump(mode="json", include=set(EXTENT))
+            settings = {key: value for key, value in settings.items() if key not in ENDS}
+            settings["matched_to"] = {"by": self.system.matched_to.by, **other}
         return {**settings, "seed": self.seed}
 
     @property
     def after(self) -> tuple[str, ...]:
-        """The encoded mixture."""
-        return (f"encode-{self.system.name}",)
+        """The encoded mixture, and that of the system it is matched to."""
+        own, match = f"encode-{self.system.name}", self.system.matched_to
+        return (own,) if match is None else tuple(dict.fromkeys((own, f"encode-{match.system.name}")))
 
     def preflight(self) -> str:
         """Nothing to look at from outside."""
@@ -72,7 +80,7 @@ class Tune:
         tuned = tune(
             workshop.base,
             read_encoded(work.after[self.after[0]]),
-            self.system.tuning,
+            self._tuning(work),
             seed=self.seed,
             folder=work.folder,
             fingerprint={
@@ -91,6 +99,20 @@ class Tune:
             "trained_tokens": sum(row["trained_tokens"] for row in tuned.log),
             "examples": sum(row["examples"] for row in tuned.log),
         }
+
+    def _tuning(self, work: Work) -> TuningSettings:
+        """The system's settings; matched to another system, with that one's steps or trained tokens for an end."""
+        match = self.system.matched_to
+        if match is None:
+            return self.system.tuning
+        from calque.tuning.batch import plan_of
+        from calque.tuning.encode import read_encoded
+
+        other = read_encoded(work.after[self.after[-1]])
+        plan = plan_of(other, match.system.tuning, self.seed, tokens_per_batch=1)
+        amount = len(plan) if match.by == "steps" else plan.trained_tokens()
+        ends = {**dict.fromkeys(("steps", "trained_tokens")), match.by: amount}
+        return self.system.tuning.model_copy(update=ends)
 
     def _write(self, work: Work, tuned: Tuned) -> None:
         workshop = work.workshop
