@@ -41,11 +41,12 @@ class Benchmark:
     language of the golds where it is not that of the questions; `verdict` is the metric by which an answer is
     called correct; `chooses` asks for the log-likelihoods of the letters too; `per_group` makes a score row per
     group, and the mean over groups in place of the mean over items. `max_new_tokens` is the default for answers.
-    A folder given in place of files stands for its files with that `ending`, or for those in one of `folders`.
+    A folder given in place of files stands for its files with that `ending`, or for those in one of `folders`. Where
+    `form` is None the questions are asked as they stand.
     """
 
     name: str
-    form: Form
+    form: Form | None
     read: Callable[[Sequence[Path], str, Wording], Iterator[Item | Rejected]]
     graders: Callable[[str], tuple[Grader, ...]]
     verdict: str

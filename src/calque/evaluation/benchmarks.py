@@ -9,9 +9,10 @@ from calque.evaluation.bbh import BBH
 from calque.evaluation.benchmark import Benchmark
 from calque.evaluation.mlqa import MLQA
 from calque.evaluation.mmlu import MMLU
+from calque.evaluation.open_questions import OPEN
 from calque.evaluation.xquad import XQUAD
 
-BENCHMARKS: dict[str, Benchmark] = {benchmark.name: benchmark for benchmark in (XQUAD, MLQA, MMLU, BBH)}
+BENCHMARKS: dict[str, Benchmark] = {benchmark.name: benchmark for benchmark in (XQUAD, MLQA, MMLU, BBH, OPEN)}
 
 
 def benchmark_of(name: str) -> Benchmark:

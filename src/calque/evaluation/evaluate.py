@@ -17,7 +17,7 @@ from calque.evaluation.items import Item, ItemSet, Reply
 from calque.evaluation.scores import VERSION, Score
 from calque.evaluation.source import digest, gather
 from calque.evaluation.statistics import RESAMPLES, mean_interval, stratified_interval
-from calque.evaluation.wording import LETTERS, Wording, wording
+from calque.evaluation.wording import AS_IT_STANDS, LETTERS, Wording, wording
 from calque.languages import language as language_of
 from calque.randomness import stream
 from calque.records import Conversation, Rejected
@@ -116,6 +116,8 @@ def prompts_of(
 
 
 def _wording(made: Benchmark, code: str, prompt_language: str) -> Wording:
+    if made.form is None:
+        return AS_IT_STANDS
     return wording(made.form, code if prompt_language == "item" else prompt_language)
 
 

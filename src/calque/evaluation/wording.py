@@ -42,6 +42,9 @@ class Wording:
         return (Message("user", self.instruction, self.language, input=material),)
 
 
+AS_IT_STANDS = Wording("", "", "{question}")  # of questions that are requests themselves
+
+
 def options(choices: tuple[str, ...]) -> str:
     """Choices as lines `A. …`."""
     return "\n".join(f"{letter}. {choice}" for letter, choice in zip(LETTERS, choices, strict=False))
