@@ -18,7 +18,7 @@ class LoraSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     r: int = Field(8, ge=1, description="rank of the update")
-    alpha: float = Field(16, gt=0, description="scale; the update is multiplied by alpha / r")
+    alpha: float = Field(16.0, gt=0, description="scale; the update is multiplied by alpha / r")
     dropout: float = Field(0.05, ge=0, lt=1, description="dropout on the adapter's input")
     target_modules: list[str] | Literal["auto", "all-linear"] = Field(
         "auto",
