@@ -176,6 +176,16 @@ def test_dropout_is_drawn_anew_every_step(
     assert len(set(norms)) == 3
 
 
+def test_the_budget_changes_nothing_but_the_draw_of_dropout(
+    base: ModelFiles, rows: EncodedSet, settings: Any, tmp_path: Path
+) -> None:
+    """The masks follow the micro-batches (without dropout one of eight is eight of one, above)."""
+    made = [settings(lora={"dropout": 0.5}, tokens_per_batch=budget) for budget in (1, 100_000)]
+    first, second = (run(base, rows, one, tmp_path / str(i)).log for i, one in enumerate(made))
+    assert first[0]["loss"] == pytest.approx(second[0]["loss"], abs=2e-6), "the adapter still adds nothing"
+    assert first[0]["gradient_norm"] != pytest.approx(second[0]["gradient_norm"], rel=1e-3)
+
+
 def test_a_checkpoint_of_something_else_is_refused(
     base: ModelFiles, rows: EncodedSet, settings: Any, tmp_path: Path
 ) -> None:
