@@ -104,6 +104,24 @@ def test_a_document_that_does_not_parse(tmp_path: Path) -> None:
     path.write_text('{"a":\n x}')
     with pytest.raises(DataError, match=r"a\.json:2: is not valid JSON: Expecting value \(column 2\)"):
         read_json(path)
-    path.write_text('{"a": [1,')
-    with pytest.raises(DataError, match=r"a\.json:1: breaks off"):
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a": [1,', '{"a":\n"ein Wo', '{"a": tru', '{"a": {"b": 1}', '{"a": "\\u00', ""]
+)
+def test_a_document_that_is_cut_off(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(text + "\n\n")
+    with pytest.raises(DataError) as caught:
+        read_json(path)
+    (problem,) = caught.value.problems
+    assert problem.message == "the file breaks off here"
+    assert (problem.line, problem.remedy) == (text.count("\n") + 1, "its end is missing: fetch it again")
+
+
+@pytest.mark.parametrize("text", ['{"a": tru}', '{"a": [1}', '[{"a": 1}, x]'])
+def test_a_document_that_is_whole_and_wrong_is_not_called_cut_off(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(text)
+    with pytest.raises(DataError, match="is not valid JSON: Expecting"):
         read_json(path)

@@ -12,6 +12,8 @@ from calque.corpora.files import read_chunks, read_lines, read_text
 from calque.errors import DataError, Problem
 from calque.records import Rejected
 
+_INCOMPLETE = "its end is missing: fetch it again"
+_LONGEST_WORD = 9  # `-Infinity`: so near the end of a file, what is no word yet may be the beginning of one
 _LONGEST_BREAK = 3  # "1" may go on as "1e+5": so many characters after a number must be known to tell its end
 
 
@@ -42,10 +44,19 @@ def read_json(path: str | Path) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as wrong:
-        what = "breaks off" if not text[wrong.pos :].strip() else f"is not valid JSON: {wrong.msg}"
-        raise DataError(Problem(f"{what} (column {wrong.colno})", str(path), wrong.lineno)) from wrong
+        if _ends_early(text.rstrip(), wrong):
+            last = text.count("\n", 0, len(text.rstrip())) + 1
+            raise DataError(Problem("the file breaks off here", str(path), last, _INCOMPLETE)) from wrong
+        problem = f"is not valid JSON: {wrong.msg} (column {wrong.colno})"
+        raise DataError(Problem(problem, str(path), wrong.lineno)) from wrong
     except RecursionError as wrong:
         raise DataError(Problem("is nested too deep to be read", str(path))) from wrong
+
+
+def _ends_early(text: str, wrong: json.JSONDecodeError) -> bool:
+    """Whether the end of a document is missing: inside a string, between two values, or inside a word or escape."""
+    amid_word = wrong.pos > len(text) - _LONGEST_WORD and not text.endswith(("}", "]"))
+    return wrong.msg.startswith("Unterminated") or wrong.pos >= len(text) or amid_word
 
 
 def _lines(path: str | Path) -> Iterator[JsonRow | Rejected]:
@@ -186,7 +197,7 @@ def _checked(name: str, row: JsonRow) -> JsonRow | Rejected:
 def _broken_off(path: str | Path, begun: int, line: int, whole: int) -> Problem:
     inside = f"inside the row that begins on line {begun}, " if begun != line else ""
     problem = f"the file breaks off here, {inside}after {_whole(whole)}"
-    return Problem(problem, str(path), line, "its end is missing: fetch it again")
+    return Problem(problem, str(path), line, _INCOMPLETE)
 
 
 def _whole(rows: int) -> str:
