@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -202,6 +203,28 @@ def test_killed_again_and_again_the_same_bytes_come_out(project: Path) -> None:
     )
     assert whole.returncode == 0, whole.stderr.decode()
     assert bytes_of(project / "run") == killed
+
+
+def test_a_kill_during_clean_up_leaves_a_run_that_can_be_finished(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Deleting a checkpoint is not one moment: its first file is gone, the second still there."""
+    delete = shutil.rmtree
+
+    def interrupted(path: Path, **options: Any) -> None:
+        if path.exists() and "checkpoint" in path.name:
+            (path / "state.json").unlink()
+            raise KeyboardInterrupt
+        delete(path, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(project, "tuning.epochs=1")
+    monkeypatch.undo()
+    assert list((project / "run/partial").glob("tune-en-alpaca@*/model"))
+    run(project, "tuning.epochs=1")
+    straight, _ = run(project, "tuning.epochs=1", out="straight")
+    assert bytes_of(project / "run") == bytes_of(straight.folder)
 
 
 def test_all_faults_in_the_data_are_told_at_once(project: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -21,6 +22,7 @@ from transformers import AutoModelForCausalLM
 
 from calque.engines.loading import ModelFiles
 from calque.errors import ModelError, RunError
+from calque.tuning.checkpoint import discard_checkpoints
 from calque.tuning.encode import EncodedSet, write_encoded
 from calque.tuning.loop import StepLog, Tuned, TuningError, rate_at, tune
 from calque.tuning.settings import TuningSettings
@@ -206,6 +208,44 @@ def test_a_half_written_checkpoint_counts_for_nothing(
     assert run(base, rows, settings(checkpoint_steps=2), tmp_path / "half").log == straight.log
     assert whole(tmp_path / "half") == whole(tmp_path / "straight")
     assert [path.name for path in (tmp_path / "half").glob("*checkpoint*")] == ["checkpoint-00000002"]
+
+
+@pytest.mark.parametrize("lost", ["state.json", "state.safetensors"])
+def test_half_a_checkpoint_is_passed_over(
+    base: ModelFiles, rows: EncodedSet, settings: Any, tmp_path: Path, lost: str
+) -> None:
+    made = settings(checkpoint_steps=1)
+    straight = run(base, rows, made, tmp_path / "straight")
+    with pytest.raises(Stop):
+        run(base, rows, made, tmp_path / "stopped", on_step=stop_after(3))
+    whole_one = tmp_path / "stopped" / "checkpoint-00000002"
+    shutil.copytree(whole_one, half := whole_one.with_name("checkpoint-00000003"))
+    (half / lost).unlink()
+    seen: list[int] = []
+    resumed = run(base, rows, made, tmp_path / "stopped", on_step=lambda entry, _: seen.append(entry.step))
+    assert seen == [3]
+    assert resumed.log == straight.log
+    assert whole(tmp_path / "stopped") == whole(tmp_path / "straight")
+
+
+def test_a_kill_while_a_checkpoint_is_deleted_leaves_none_under_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = tmp_path / "checkpoint-00000007"
+    checkpoint.mkdir()
+    (checkpoint / "state.json").write_text("{}")
+
+    def killed(path: Path, **_: Any) -> None:
+        if path.exists():
+            raise Stop
+
+    monkeypatch.setattr(shutil, "rmtree", killed)
+    with pytest.raises(Stop):
+        discard_checkpoints(tmp_path)
+    monkeypatch.undo()
+    assert [path.name for path in tmp_path.iterdir()] == [".checkpoint-00000007.discarded"]
+    discard_checkpoints(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_one_checkpoint_is_kept(base: ModelFiles, rows: EncodedSet, settings: Any, tmp_path: Path) -> None:

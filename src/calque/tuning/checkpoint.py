@@ -20,6 +20,7 @@ from calque.errors import Problem, RunError
 from calque.tuning.adapt import load_tensors, save_tensors
 
 PREFIX = "checkpoint-"
+STATE, TENSORS = "state.json", "state.safetensors"
 
 
 @dataclass(frozen=True)
@@ -46,18 +47,34 @@ def save_checkpoint(
     for name, parameter in parameters.items():
         for key, value in optimizer.state[parameter].items():
             tensors[f"optimizer/{key}/{name}"] = value
-    save_tensors(tensors, temporary / "state.safetensors")
+    save_tensors(tensors, temporary / TENSORS)
     state = {"steps": progressed.steps, "log": progressed.log, "fingerprint": dict(fingerprint)}
-    (temporary / "state.json").write_text(json.dumps(state), encoding="utf-8")
+    (temporary / STATE).write_text(json.dumps(state), encoding="utf-8")
     for path in temporary.iterdir():
         _flush(path)
-    shutil.rmtree(target, ignore_errors=True)
+    if target.exists():
+        _discard(target)
     temporary.rename(target)
     _flush(folder)
-    for old in [*folder.glob(f"{PREFIX}*"), *folder.glob(f".{PREFIX}*.writing")]:
-        if old != target:
-            shutil.rmtree(old)
+    discard_checkpoints(folder, but=target)
     return target
+
+
+def discard_checkpoints(folder: Path, but: Path | None = None) -> None:
+    """Delete all checkpoints of `folder` except `but`, and what a kill left of others."""
+    for old in sorted(folder.glob(f"{PREFIX}*")):
+        if old != but:
+            _discard(old)
+    for left in sorted(folder.glob(f".{PREFIX}*")):
+        shutil.rmtree(left)
+
+
+def _discard(checkpoint: Path) -> None:
+    """Delete it under another name: a kill halfway must not leave half of one under its own."""
+    aside = checkpoint.with_name(f".{checkpoint.name}.discarded")
+    shutil.rmtree(aside, ignore_errors=True)
+    checkpoint.rename(aside)
+    shutil.rmtree(aside)
 
 
 def load_checkpoint(
@@ -66,21 +83,21 @@ def load_checkpoint(
     parameters: Mapping[str, torch.nn.Parameter],
     optimizer: torch.optim.Optimizer,
 ) -> Progressed | None:
-    """Put the newest checkpoint of `folder` into model and optimiser; None where there is none.
+    """Put the newest whole checkpoint of `folder` into model and optimiser; None where there is none.
 
     Raises `RunError` if it was made from something else, and says which part differs.
     """
-    found = sorted(folder.glob(f"{PREFIX}*"))
+    found = sorted(path for path in folder.glob(f"{PREFIX}*") if _is_whole(path))
     if not found:
         return None
-    state = json.loads((found[-1] / "state.json").read_text(encoding="utf-8"))
+    state = json.loads((found[-1] / STATE).read_text(encoding="utf-8"))
     theirs = state["fingerprint"]
     differing = sorted(k for k in theirs.keys() | fingerprint.keys() if theirs.get(k) != fingerprint.get(k))
     if differing:
         remedy = "delete the checkpoint to start afresh, or put back what it was made from"
         message = f"the checkpoint was made from other {', '.join(differing)}"
         raise RunError(Problem(message, str(found[-1]), remedy=remedy))
-    tensors = load_tensors(found[-1] / "state.safetensors")
+    tensors = load_tensors(found[-1] / TENSORS)
     with torch.no_grad():
         for name, parameter in parameters.items():
             parameter.copy_(tensors[f"parameter/{name}"])
@@ -90,6 +107,10 @@ def load_checkpoint(
                 if key.startswith("optimizer/") and key.split("/", 2)[2] == name
             }
     return Progressed(state["steps"], state["log"])
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    return all((checkpoint / name).is_file() for name in (STATE, TENSORS))
 
 
 def _placed(key: str, value: torch.Tensor, parameter: torch.nn.Parameter) -> torch.Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -115,6 +114,8 @@ class Tune:
         return self.system.tuning.model_copy(update=ends)
 
     def _write(self, work: Work, tuned: Tuned) -> None:
+        from calque.tuning.checkpoint import discard_checkpoints
+
         workshop = work.workshop
         write_jsonl(work.folder / "loss.jsonl", tuned.log)
         lineage = {
@@ -129,8 +130,7 @@ class Tune:
             "settings": self.settings,
         }
         write_json(work.folder / "lineage.json", lineage)
-        for left in [*work.folder.glob("checkpoint-*"), *work.folder.glob(".checkpoint-*")]:
-            shutil.rmtree(left)
+        discard_checkpoints(work.folder)
 
 
 class _LiveLog:
