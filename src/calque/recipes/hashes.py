@@ -21,12 +21,8 @@ class Hashes:
 
     def __init__(self, store: Path) -> None:
         self._store = store
-        self._known: dict[str, list[object]] = {}
+        self._known = _read(store)
         self._changed = False
-        try:
-            self._known = json.loads(store.read_text(encoding="utf-8"))
-        except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
-            self._known = {}
 
     def sha256(self, path: Path, *, settled: bool = False) -> str:
         """SHA-256 of a file's bytes, in hex. `settled` vouches that nobody is still writing it."""
@@ -49,3 +45,13 @@ class Hashes:
         if self._changed:
             write_json(self._store, self._known)
             self._changed = False
+
+
+def _read(store: Path) -> dict[str, list[object]]:
+    """What was written down before; whatever has another form counts for nothing, for it can be learnt again."""
+    try:
+        value = json.loads(store.read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
+        return {}
+    known = value.items() if isinstance(value, dict) else ()
+    return {place: marks for place, marks in known if isinstance(marks, list)}
