@@ -77,6 +77,13 @@ def test_a_broken_config(copy: Path) -> None:
         find_model(str(copy))
 
 
+@pytest.mark.parametrize("text", ["[]", "null", '"llama"'])
+def test_a_config_without_settings(copy: Path, text: str) -> None:
+    (copy / "config.json").write_text(text)
+    with pytest.raises(ModelError, match=r"config\.json holds no settings by name"):
+        find_model(str(copy))
+
+
 def test_a_model_of_another_kind(copy: Path) -> None:
     config = json.loads((copy / "config.json").read_text())
     (copy / "config.json").write_text(json.dumps({**config, "model_type": "t5"}))

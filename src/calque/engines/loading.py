@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import torch
 
 
+AGAIN = "download the model again"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 UNLOADABLE = (
     OSError,
@@ -77,9 +78,11 @@ def _check(name: str, folder: Path) -> None:
         )
         raise ModelError(Problem("this folder is no model: it has no config.json", name, remedy=remedy))
     try:
-        json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ModelError(Problem(f"config.json cannot be read: {error}", name)) from None
+    if not isinstance(config, dict):
+        raise ModelError(Problem("config.json holds no settings by name", name, remedy=AGAIN))
     if not any(folder.glob("*.safetensors")):
         pickled = any(folder.glob("*.bin"))
         message = (
@@ -137,7 +140,7 @@ def load_model(files: ModelFiles, *, dtype: torch.dtype, device: torch.device | 
         raise ModelError(_loading_problem(files, "the model cannot be loaded", error)) from error
     if missing := sorted(found["missing_keys"]):
         message = f"the weights are not whole: {len(missing)} tensors are missing, {missing[0]} for one"
-        raise ModelError(Problem(message, files.name, remedy="download the model again"))
+        raise ModelError(Problem(message, files.name, remedy=AGAIN))
     return model.to(device).eval()
 
 
