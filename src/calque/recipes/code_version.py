@@ -1,36 +1,103 @@
-"""What code a kind of step depends on: a digest of the modules and data files that can change its outcome."""
+"""What code a kind of step depends on: a digest of the modules that can change its outcome, as their imports tell.
+
+From the step's own module on, every import of a module of ours is followed, late ones too. Three are not: imports for
+types alone; `recipes`, whose part in the outcome is in the step's settings and inputs, except for the workshop, which
+hands it tokenizer and engine; and `errors`, which end a step and do not shape what it writes.
+"""
 
 from __future__ import annotations
 
+import ast
 import hashlib
+from collections.abc import Iterator
 from functools import cache
 from importlib import resources
 from pathlib import Path
 
-_SHARED = ("records.py", "languages.py", "randomness.py")
-_OF_KIND = {
-    "demonstrate": ("corpora", "demonstrations", "prompts/translation"),
-    "mix": ("demonstrations", "corpora/demonstration_files.py"),
-    "encode": ("prompts/render.py", "prompts/encoding.py", "prompts/templates", "tuning/encode.py"),
-    "tune": ("tuning", "engines/loading.py", "engines/device.py"),
-    "evaluate": ("evaluation", "engines", "prompts", "tuning/adapt.py"),
+_WORKSHOP = "recipes/steps/workshop.py"
+_BESIDE = {"encode": (_WORKSHOP,), "evaluate": (_WORKSHOP,)}
+_NOT_FOLLOWED = ("recipes", "errors")
+_DATA = {  # folders that a module reads at run time
+    "demonstrations/wordings.py": "prompts/translation",
+    "evaluation/wording.py": "prompts/benchmarks",
+    "prompts/render.py": "prompts/templates",
 }
 
 
 @cache
 def code_version(kind: str) -> str:
     """12 hex digits over the sources that a step of `kind` runs."""
-    return digest_of(*_SHARED, f"recipes/steps/{kind}.py", *_OF_KIND[kind])
+    return digest_of(*sources_of(kind))
+
+
+def sources_of(kind: str) -> tuple[str, ...]:
+    """Modules and data folders that the outcome of a step of `kind` depends on, by their names in the package."""
+    waiting = [f"recipes/steps/{kind}.py", *_BESIDE.get(kind, ())]
+    found: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += _imports(name)
+    return tuple(sorted(found | {_DATA[name] for name in found & _DATA.keys()}))
+
+
+@cache
+def _imports(name: str) -> tuple[str, ...]:
+    tree = ast.parse((_root() / name).read_bytes())
+    modules = {module for node in _executed(tree) for module in _named(node)}
+    return tuple(m for m in sorted(modules) if m.split("/")[0].removesuffix(".py") not in _NOT_FOLLOWED)
+
+
+def _executed(node: ast.AST) -> Iterator[ast.AST]:
+    """All nodes below, but for those that only a type checker sees."""
+    for child in ast.iter_child_nodes(node):
+        yield child
+        if (
+            isinstance(child, ast.If)
+            and isinstance(child.test, ast.Name)
+            and child.test.id == "TYPE_CHECKING"
+        ):
+            continue
+        yield from _executed(child)
+
+
+def _named(node: ast.AST) -> Iterator[str]:
+    """The files of the package that an import statement names."""
+    if isinstance(node, ast.Import):
+        names = [alias.name for alias in node.names]
+    elif isinstance(node, ast.ImportFrom) and node.module:
+        names = [f"{node.module}.{alias.name}" for alias in node.names]
+        names = [name if _file(name) else node.module for name in names]
+    else:
+        return
+    for name in names:
+        file = _file(name)
+        if file:
+            yield file
+
+
+def _file(module: str) -> str:
+    """The file of a module of ours; empty for one that is none."""
+    first, *rest = module.split(".")
+    for file in ("/".join(rest) + ".py", "/".join([*rest, "__init__.py"])):
+        if first == "calque" and (_root() / file).is_file():
+            return file
+    return ""
+
+
+@cache
+def _root() -> Path:
+    return Path(str(resources.files("calque")))
 
 
 @cache
 def digest_of(*names: str) -> str:
     """12 hex digits over modules and folders of the package, by their names in it."""
-    root = Path(str(resources.files("calque")))
     total = hashlib.sha256()
     for name in names:
-        path = root / name
+        path = _root() / name
         for file in [path] if path.is_file() else sorted(path.rglob("*")):
             if file.is_file() and "__pycache__" not in file.parts:
-                total.update(f"{file.relative_to(root)}\0".encode() + file.read_bytes())
+                total.update(f"{file.relative_to(_root())}\0".encode() + file.read_bytes())
     return total.hexdigest()[:12]

@@ -10,18 +10,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from calque.errors import DataError, Problem, raise_all
-from calque.prompts.encoding import Encoded, Encoder
 from calque.records import Demonstration, Rejected
+
+if TYPE_CHECKING:
+    from calque.prompts.encoding import Encoded, Encoder
 
 CHUNK = 2000  # rows tokenised at a time
 SHOWN = 20  # bad rows named one by one
@@ -102,9 +104,7 @@ class Encoding:
     def add(self, demonstration: Demonstration, row: Encoded) -> None:
         """Take one row in, or put it aside with its reason."""
         key = (demonstration.languages[2], demonstration.kind)
-        row = Encoded(
-            row.ids, [False, *row.trained[1:]]
-        )  # nothing stands before the first to predict it from
+        row = replace(row, trained=[False, *row.trained[1:]])  # nothing predicts the first
         if not any(row.trained):
             self.untrained.append(demonstration)
             return
@@ -122,7 +122,7 @@ class Encoding:
                 count.dropped += 1
                 return
             count.truncated += 1
-            row = Encoded(row.ids[: self.max_tokens], row.trained[: self.max_tokens])
+            row = replace(row, ids=row.ids[: self.max_tokens], trained=row.trained[: self.max_tokens])
         text = [part for m in demonstration.messages for part in (m.text, m.input) if part]
         count.rows += 1
         count.tokens += len(row.ids)
