@@ -231,7 +231,8 @@ def test_bbh_per_task_and_the_mean_over_tasks(tmp_path: Path) -> None:
     [
         ("xquad", "q.json", '{"data": [{"title": ', "q.json"),
         ("xquad", "q.json", '{"rows": []}', 'no list "data"'),
-        ("xquad", "q.json", '{"data": []}', "no item is left to ask"),
+        ("xquad", "q.json", '{"data": []}', "q.json: xquad: no item is left to ask; put aside: nothing"),
+        ("mmlu", "q.json", "{}\n[1,2]\n", "mmlu: no item is left to ask; put aside: 2 × wrong_columns"),
         ("xquad", "xquad.de.json", '{"data": []}', "in 'de', not in 'en'"),
         ("mmlu", "m.csv", 'a?,1,2,3,4,A\n"b?,1,2,3,4,A\n', "m.csv:2: is not valid CSV"),
         ("bbh", "b.json", "[]", 'no list "examples"'),

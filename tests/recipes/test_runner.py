@@ -273,6 +273,14 @@ def test_a_broken_benchmark_shows_before_anything_is_tuned(project: Path) -> Non
     assert not any(name.startswith("tune") for name in listener.done)
 
 
+def test_files_of_another_benchmark_show_before_anything_is_tuned(project: Path) -> None:
+    listener = Listener()
+    read = read_recipe(str(project / "recipe.yaml"), [f"evaluate.mmlu.it={project / 'xquad.it.json'}"])
+    with pytest.raises(RecipeError, match=r"xquad\.it\.json: mmlu: no item is left to ask"):
+        carry_out(prepare(read), project / "run", listener)
+    assert not [name for name in listener.done if name.startswith(("tune", "evaluate"))]
+
+
 def test_a_folder_that_is_no_model_is_refused(project: Path) -> None:
     (project / "model").unlink()
     (project / "model").mkdir()

@@ -48,11 +48,6 @@ def evaluate(
     """
     made = benchmark_of(benchmark)
     asked = items_of(benchmark, files, language, seed=seed, prompt_language=prompt_language, limit=limit)
-    if not asked.items:
-        reasons = ", ".join(f"{n} × {reason}" for reason, n in asked.reasons().items())
-        raise DataError(
-            Problem(f"{benchmark}: no item is left to ask", remedy=f"put aside: {reasons or 'nothing'}")
-        )
     tokens = made.max_new_tokens if max_new_tokens is None else max_new_tokens
     replies = _ask(made, asked.items, engine, tokens, progress)
     too_long = [
@@ -81,7 +76,10 @@ def items_of(
     prompt_language: str = "item",
     limit: int | None = None,
 ) -> ItemSet:
-    """What would be asked, without a model: the items, and the rows put aside with their reasons."""
+    """What would be asked, without a model: the items, and the rows put aside with their reasons.
+
+    Raises `DataError` where no item is left, which is how files of another benchmark show.
+    """
     if limit is not None and limit < 1:
         raise UsageError(Problem(f"limit is {limit}: at least one item must be asked"))
     made, code = benchmark_of(benchmark), language_of(language).code
@@ -98,7 +96,13 @@ def items_of(
     dropped += [_put_aside(item, "not_drawn") for i, item in enumerate(items) if i not in drawn]
     kept = tuple(item for i, item in enumerate(items) if i in drawn)
     notes = tuple(_put_aside(item, "gold_not_in_context") for item in kept if not item.answerable)
-    return ItemSet(kept, tuple(dropped), notes, len(items), digest(found))
+    asked = ItemSet(kept, tuple(dropped), notes, len(items), digest(found))
+    if not kept:
+        reasons = ", ".join(f"{n:,} × {reason}" for reason, n in asked.reasons().items())
+        message = f"{benchmark}: no item is left to ask; put aside: {reasons or 'nothing'}"
+        remedy = f"give the files of {benchmark} in their official form"
+        raise DataError(Problem(message, str(found[0]), remedy=remedy))
+    return asked
 
 
 def prompts_of(
