@@ -11,7 +11,14 @@ import pytest
 import torch
 
 from calque.engines.device import answering_dtype, resolve_dtype
-from calque.engines.loading import ModelFiles, find_model, load_model, load_tokenizer, model_sha256
+from calque.engines.loading import (
+    ModelFiles,
+    find_model,
+    load_model,
+    load_tokenizer,
+    model_sha256,
+)
+from calque.engines.weights import count_parameters
 from calque.errors import ModelError
 
 
@@ -93,9 +100,40 @@ def test_a_model_of_another_kind(copy: Path) -> None:
 
 def test_truncated_weights(copy: Path) -> None:
     weights = copy / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-1000])
-    with pytest.raises(ModelError, match="the model cannot be loaded"):
-        load(copy)
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1000])
+    with pytest.raises(ModelError) as caught:
+        find_model(str(copy))
+    (problem,) = caught.value.problems
+    assert problem.message == (
+        f"model.safetensors has {len(whole) - 1000:,} bytes, and should by its header have {len(whole):,}"
+    )
+    assert problem.remedy == "download the model again"
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\x02\0\0\0\0\0\0\0", b"\x02\0\0\0\0\0\0\0[]", b"version https://git-lfs"]
+)
+def test_weights_that_end_in_their_header_or_are_something_else(copy: Path, data: bytes) -> None:
+    (copy / "model.safetensors").write_bytes(data)
+    with pytest.raises(ModelError, match=r"model\.safetensors is no safetensors file, or not a whole one"):
+        find_model(str(copy))
+
+
+def test_a_file_of_weights_that_the_index_names_and_that_is_not_there(copy: Path) -> None:
+    index = {"weight_map": {"a": "model.safetensors", "b": "model-2.safetensors", "c": "model-3.safetensors"}}
+    (copy / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(
+        ModelError, match=r"2 of 3 files of weights are missing, model-2\.safetensors for one"
+    ):
+        find_model(str(copy))
+    (copy / "model.safetensors.index.json").write_text("[]")
+    with pytest.raises(ModelError, match="is no index of weights"):
+        find_model(str(copy))
+
+
+def test_parameters_are_counted_by_the_headers(copy: Path) -> None:
+    assert count_parameters(copy) == sum(p.numel() for p in load(copy).parameters())
 
 
 def test_weights_that_miss_a_tensor_are_not_made_up(copy: Path) -> None:

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from calque.engines.weights import AGAIN, check_weights
 from calque.errors import ModelError, Problem
 
 if TYPE_CHECKING:
     import torch
 
 
-AGAIN = "download the model again"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 UNLOADABLE = (
     OSError,
@@ -89,6 +89,7 @@ def _check(name: str, folder: Path) -> None:
             "its weights are pickled (.bin), which can run code" if pickled else "it has no *.safetensors"
         )
         raise ModelError(Problem(message, name, remedy="convert the weights to safetensors"))
+    check_weights(name, folder)
 
 
 def model_sha256(files: ModelFiles) -> str:

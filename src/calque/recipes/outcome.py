@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import calque
 from calque.corpora.writing import write_json, write_jsonl
+from calque.engines.weights import count_parameters
 from calque.recipes.code_version import digest_of
 from calque.recipes.folder import RunFolder
 from calque.recipes.record import PACKAGES, Record
@@ -105,26 +105,11 @@ def _model(workshop: Workshop) -> dict[str, Any]:
         "revision": workshop.settings.revision,
         "sha256": workshop.weights_sha256,
         "architecture": ", ".join(config.get("architectures") or []),
-        "parameters": sum(_parameters(path) for path in sorted(folder.glob("*.safetensors"))),
+        "parameters": count_parameters(folder),
         "vocabulary": config.get("vocab_size"),
         "template": workshop.settings.template,
         "template_language": workshop.settings.template_language,
     }
-
-
-def _parameters(path: Path) -> int:
-    """Numbers in a safetensors file, by its header: 8 bytes of length (little-endian), then JSON."""
-    with path.open("rb") as stream:
-        (length,) = struct.unpack("<Q", stream.read(8))
-        header = json.loads(stream.read(length))
-    total = 0
-    for name, tensor in header.items():
-        if name != "__metadata__":
-            size = 1
-            for dimension in tensor["shape"]:
-                size *= dimension
-            total += size
-    return total
 
 
 def _scores(resolved: Resolved, folder: RunFolder) -> Iterator[dict[str, Any]]:
