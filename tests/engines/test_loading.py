@@ -14,6 +14,7 @@ from calque.engines.device import answering_dtype, resolve_dtype
 from calque.engines.loading import (
     ModelFiles,
     find_model,
+    load_config,
     load_model,
     load_tokenizer,
     model_sha256,
@@ -134,6 +135,18 @@ def test_a_file_of_weights_that_the_index_names_and_that_is_not_there(copy: Path
 
 def test_parameters_are_counted_by_the_headers(copy: Path) -> None:
     assert count_parameters(copy) == sum(p.numel() for p in load(copy).parameters())
+
+
+def test_the_context_is_known_by_any_name(foundry: Any) -> None:
+    """GPT-2 calls it n_positions."""
+    files = [ModelFiles("m", foundry.model(name)) for name in ("llama", "gpt2")]
+    assert [load_config(one).max_position_embeddings for one in files] == [512, 256]
+
+
+def test_a_config_of_no_known_kind(copy: Path) -> None:
+    (copy / "config.json").write_text('{"model_type": "nothing"}')
+    with pytest.raises(ModelError, match=r"its config\.json cannot be used"):
+        load_config(find_model(str(copy)))
 
 
 def test_weights_that_miss_a_tensor_are_not_made_up(copy: Path) -> None:

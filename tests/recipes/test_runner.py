@@ -264,6 +264,18 @@ def test_a_row_over_the_limit_is_an_error_that_names_the_remedies(project: Path)
     assert "tuning.overlong=drop" in str(caught.value)
 
 
+def test_a_row_over_the_context_shows_before_anything_is_tuned(project: Path) -> None:
+    """Of two systems the second alone has the long row: the first must not be tuned for nothing."""
+    with (project / "pairs.tsv").open("a", encoding="utf-8") as stream:
+        stream.write("the dog " * 300 + "\til cane\n")
+    listener = Listener()
+    changes = ["demonstrate.translations.count=all", "tuning.max_tokens=4000"]
+    read = read_recipe(str(project / "recipe.yaml"), changes)
+    with pytest.raises(ModelError, match=r"the longest row has \d+ tokens, but the model reads only 512"):
+        carry_out(prepare(read), project / "run", listener)
+    assert not [name for name in listener.done if name.startswith(("tune", "evaluate"))]
+
+
 def test_a_broken_benchmark_shows_before_anything_is_tuned(project: Path) -> None:
     (project / "xquad.it.json").write_text('{"data": [', encoding="utf-8")
     listener = Listener()

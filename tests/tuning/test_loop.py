@@ -294,7 +294,7 @@ def test_rows_that_the_model_cannot_read(
     gpt2 = ModelFiles("gpt2", foundry.model("gpt2"))
     with pytest.raises(ModelError, match="but the model reads only 256") as caught:
         run(gpt2, long, settings(), tmp_path)
-    assert caught.value.problems[0].remedy == "set tuning.max_tokens=256"
+    assert caught.value.problems[0].remedy.startswith("set tuning.max_tokens=256, ")
 
 
 SCRIPT = """

@@ -123,6 +123,18 @@ def load_tokenizer(files: ModelFiles) -> Any:
         raise ModelError(_loading_problem(files, "its tokenizer cannot be loaded", error)) from error
 
 
+def load_config(files: ModelFiles) -> Any:
+    """The configuration of a model, of its part for text where it has several."""
+    from transformers import AutoConfig
+
+    _hush()
+    try:
+        config = AutoConfig.from_pretrained(files.folder, trust_remote_code=files.trust_remote_code)
+    except UNLOADABLE as error:
+        raise ModelError(_loading_problem(files, "its config.json cannot be used", error)) from error
+    return config.get_text_config()
+
+
 def load_model(files: ModelFiles, *, dtype: torch.dtype, device: torch.device | str = "cpu") -> Any:
     """The causal language model, in evaluation mode, in `dtype` on `device`."""
     from safetensors import SafetensorError

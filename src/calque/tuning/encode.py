@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from calque.errors import DataError, Problem, raise_all
+from calque.errors import DataError, ModelError, Problem, raise_all
 from calque.records import Demonstration, Rejected
 
 if TYPE_CHECKING:
@@ -221,3 +221,16 @@ def check_stop_tokens(encoded: EncodedSet, stop_ids: Sequence[int], truncated: i
         missing += int(ids[np.flatnonzero(trained)[-1]]) not in stops
     if missing > truncated:
         raise DataError(Problem(f"{missing - truncated} rows do not end their answer with the stop token"))
+
+
+def check_fits(encoded: EncodedSet, context: int | None, vocabulary: int | None, model: str) -> None:
+    """Raise `ModelError` if a model reads fewer tokens at once than the longest row has, or knows fewer than there are."""
+    if context and encoded.longest > context:
+        message = f"the longest row has {encoded.longest} tokens, but the model reads only {context}"
+        remedy = f"set tuning.max_tokens={context}, and say by tuning.overlong what becomes of longer rows"
+        raise ModelError(Problem(message, model, remedy=remedy))
+    highest = int(encoded.tokens.max())
+    if vocabulary and highest >= vocabulary:
+        message = f"its tokenizer gives token {highest}, but the model knows only {vocabulary} tokens"
+        remedy = "the tokenizer belongs to another model, or the model's embeddings were never resized"
+        raise ModelError(Problem(message, model, remedy=remedy))

@@ -19,13 +19,13 @@ from accelerate import Accelerator
 
 from calque.engines.device import best_device, resolve_dtype
 from calque.engines.loading import ModelFiles, load_model, load_tokenizer
-from calque.errors import CalqueError, ModelError, Problem
+from calque.errors import CalqueError, Problem
 from calque.randomness import stream
 from calque.tuning import attention
 from calque.tuning.adapt import adapt, decay_groups, parameter_counts, save_tuned, tuned_parameters
 from calque.tuning.batch import Rows, Step, collate, plan_of
 from calque.tuning.checkpoint import Progressed, load_checkpoint, save_checkpoint
-from calque.tuning.encode import EncodedSet
+from calque.tuning.encode import EncodedSet, check_fits
 from calque.tuning.forward import ResponseLoss
 from calque.tuning.settings import TuningSettings
 
@@ -79,7 +79,8 @@ def tune(
     dtype = resolve_dtype(settings.precision, accelerator.device)
     weights = torch.float32 if settings.method == "full" else dtype
     model = load_model(base, dtype=weights, device=accelerator.device)
-    _check_rows(model, encoded, base)
+    embeddings = model.get_input_embeddings().weight
+    check_fits(encoded, getattr(model.config, "max_position_embeddings", None), len(embeddings), base.name)
     _seed(seed, "adapter")
     model = adapt(model, settings)
     attention.install(_inner(model), accelerator.device)
@@ -185,18 +186,6 @@ def rate_at(step: int, steps: int, settings: TuningSettings) -> float:
     done = (step - warmup) / max(1, steps - warmup)
     share = 1 - done if settings.schedule == "linear" else (1 + math.cos(math.pi * done)) / 2
     return settings.learning_rate * share
-
-
-def _check_rows(model: Any, encoded: EncodedSet, base: ModelFiles) -> None:
-    context = getattr(model.config, "max_position_embeddings", None)
-    if context and encoded.longest > context:
-        message = f"the longest row has {encoded.longest} tokens, but the model reads only {context}"
-        raise ModelError(Problem(message, base.name, remedy=f"set tuning.max_tokens={context}"))
-    highest, size = int(encoded.tokens.max()), model.get_input_embeddings().weight.shape[0]
-    if highest >= size:
-        message = f"its tokenizer gives token {highest}, but the model knows only {size} tokens"
-        remedy = "the tokenizer belongs to another model, or the model's embeddings were never resized"
-        raise ModelError(Problem(message, base.name, remedy=remedy))
 
 
 def _check_finite(entry: StepLog) -> None:

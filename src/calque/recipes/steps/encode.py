@@ -57,6 +57,7 @@ class Encode:
     def carry_out(self, work: Work) -> dict[str, Any]:
         """Write the arrays, lengths.json, sample.json, dropped.jsonl and counts.json."""
         from calque.tuning.encode import (
+            check_fits,
             check_stop_tokens,
             encode_demonstrations,
             sample_segments,
@@ -73,6 +74,9 @@ class Encode:
         lengths = [count.to_row() for _, count in sorted(encoding.counts.items())]
         truncated = sum(count.truncated for count in encoding.counts.values())
         check_stop_tokens(encoded, [encoder.stop_id], truncated)
+        config, name = work.workshop.config, work.workshop.base.name
+        context = getattr(config, "max_position_embeddings", None)
+        check_fits(encoded, context, getattr(config, "vocab_size", None), name)
         write_encoded(encoded, work.folder)
         write_json(work.folder / "lengths.json", lengths)
         write_text(work.folder / "sample.json", sample_segments(encoder, rows[0]))

@@ -38,6 +38,13 @@ class Workshop:
         return self._sha256([path for path in self._content() if path.suffix != ".safetensors"])
 
     @cached_property
+    def config(self) -> Any:
+        """The base model's configuration."""
+        from calque.engines.loading import load_config
+
+        return load_config(self.base)
+
+    @cached_property
     def encoder(self) -> Encoder:
         """The one way from a conversation to token ids."""
         from calque.engines.loading import load_tokenizer
