@@ -34,15 +34,25 @@ def test_three_mistakes_are_told_at_once_with_their_lines(project: Path) -> None
     path.write_text(text, encoding="utf-8")
     found = problems(path)
     assert [(file, line) for file, line, _, _ in found] == [
+        ("recipe.yaml", 2),
         ("recipe.yaml", 4),
         ("recipe.yaml", 18),
-        ("recipe.yaml", 2),
-    ] or sorted(line for _, line, _, _ in found if line) == [2, 4, 18]
+    ]
     by_line = {line: (message, remedy) for _, line, message, remedy in found}
     assert by_line[4] == ("there is no setting 'model.templat'", "did you mean 'template'?")
     assert "seed" in by_line[2][0]
     assert "not 'minus one'" in by_line[2][0]
     assert "greater than 0" in by_line[18][0]
+
+
+def test_settings_of_a_system_are_written_as_they_were_given(project: Path) -> None:
+    """Written out in full they would hide the recipe's own when the run's recipe.yaml is read."""
+    words = ["systems.x-alpaca.tuning.lora.r=2", "language=Italian"]
+    recipe = read_recipe(str(project / "recipe.yaml"), words).recipe
+    written = recipe.model_dump(mode="json")
+    assert written["systems"]["x-alpaca"]["tuning"] == {"lora": {"r": 2}}
+    assert written["systems"]["base"]["tuning"] == {}
+    assert written["languages"] == ["it"]
 
 
 def test_missing_settings_say_what_to_write() -> None:
@@ -113,6 +123,8 @@ def test_paths_on_the_command_line_start_from_the_working_folder(
     project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    recipe = read_recipe("project/recipe.yaml", ["instructions.it=other.json"]).recipe
+    words = ["instructions.it=other.json", "model.template=mine.yaml", "evaluate.mmlu.it=tests"]
+    recipe = read_recipe("project/recipe.yaml", words).recipe
+    assert recipe.evaluate.mmlu == {"it": str(tmp_path / "tests")}
     assert recipe.sources.instructions["it"] == str(tmp_path / "other.json")
     assert recipe.sources.instructions["en"] == "instructions.en.json"

@@ -6,12 +6,13 @@ import pytest
 
 from calque.errors import RecipeError
 from calque.recipes.reading import read_recipe
-from calque.recipes.resolve import Resolved, resolve
+from calque.recipes.resolve import resolve
+from calque.recipes.resolved import Resolved
 
 
 def resolved(folder: Path, *words: str) -> Resolved:
     read = read_recipe(str(folder / "recipe.yaml"), words)
-    return resolve(read.recipe, read.folder)
+    return resolve(read.recipe, read.folder, read.places)
 
 
 def test_x_is_written_out(project: Path) -> None:
@@ -40,9 +41,17 @@ def test_every_missing_file_is_named_at_once(project: Path) -> None:
     (project / "xquad.it.json").unlink()
     with pytest.raises(RecipeError) as caught:
         resolved(project)
-    files = {Path(p.file).name: p.remedy for p in caught.value.problems}
-    assert set(files) == {"pairs.tsv", "instructions.it.json", "xquad.it.json"}
-    assert files["instructions.it.json"] == "did you mean 'instruction.it.json'?"
+    found = [(p.line, p.message.replace(str(project), "P"), p.remedy) for p in caught.value.problems]
+    said = "there is no such file"
+    assert found == [
+        (
+            6,
+            f"sources.instructions.it: P/instructions.it.json: {said}",
+            "did you mean 'instruction.it.json'?",
+        ),
+        (7, f"sources.translations.it: P/pairs.tsv: {said}", ""),
+        (20, f"evaluate.xquad.it: P/xquad.it.json: {said}", "did you mean 'xquad.en.json'?"),
+    ]
 
 
 def test_a_baseline_without_its_source_is_left_out_and_said(project: Path) -> None:
@@ -54,6 +63,33 @@ def test_a_baseline_without_its_source_is_left_out_and_said(project: Path) -> No
     found = resolved(project)
     assert [s.name for s in found.systems] == ["base", "x-alpaca-it", "x-crossalpaca-it"]
     assert found.notes == ("en-alpaca is left out: sources.instructions.en is not given",)
+
+
+def test_a_source_that_is_not_given_is_told_at_the_part_that_needs_it(project: Path) -> None:
+    path = project / "recipe.yaml"
+    path.write_text(
+        path.read_text(encoding="utf-8").replace("translations: {it: pairs.tsv}", "translations: {}"),
+        encoding="utf-8",
+    )
+    with pytest.raises(RecipeError) as caught:
+        resolved(project)
+    lack = "sources.translations.it is not given"
+    assert [(p.line, p.message, p.remedy) for p in caught.value.problems] == [
+        (
+            16,
+            f"systems.x-crossalpaca.mix.translations: {lack}, and x-crossalpaca-it is made from it",
+            "say translations.it=FILE",
+        )
+    ]
+
+
+def test_tuning_that_does_not_fit_together_is_told_at_the_system(project: Path) -> None:
+    with_systems(project, "control: {mix: {x-instructions: all}, tuning: {steps: 4}}")
+    with pytest.raises(RecipeError) as caught:
+        resolved(project, "tuning.trained_tokens=99")
+    assert [(p.line, p.message) for p in caught.value.problems] == [
+        (17, "systems.control.tuning: steps and trained_tokens cannot both say when tuning ends")
+    ]
 
 
 def test_unknown_names_have_a_near_one(project: Path) -> None:

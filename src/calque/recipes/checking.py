@@ -9,7 +9,7 @@ from calque.corpora.alpaca import read_alpaca
 from calque.corpora.pairs import read_pairs
 from calque.errors import CalqueError, Problem, RecipeError
 from calque.recipes.reading import read_recipe
-from calque.recipes.resolve import Resolved, ResolvedPart
+from calque.recipes.resolved import Resolved, ResolvedPart
 from calque.recipes.runner import Prepared, prepare
 from calque.recipes.schema import TranslationPart
 from calque.recipes.steps import Step

@@ -14,7 +14,7 @@ from calque.engines.weights import count_parameters
 from calque.recipes.code_version import digest_of
 from calque.recipes.folder import RunFolder
 from calque.recipes.record import PACKAGES, Record
-from calque.recipes.resolve import Resolved, ResolvedSystem
+from calque.recipes.resolved import Resolved, ResolvedSystem
 from calque.recipes.steps.workshop import Workshop
 
 

@@ -5,21 +5,13 @@ All steps on data come first, so that a bad file shows before anything expensive
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from calque.recipes.resolve import Resolved
+from calque.recipes.resolved import Resolved
 from calque.recipes.steps import Step
 from calque.recipes.steps.demonstrate import Demonstrate
 from calque.recipes.steps.encode import Encode
 from calque.recipes.steps.evaluate import Evaluate
 from calque.recipes.steps.mix import Mix
 from calque.recipes.steps.tune import Tune
-
-
-def template_of(resolved: Resolved, folder: Path) -> str:
-    """The template's name, or the path of a file of one's own, which starts from the recipe's folder."""
-    template = resolved.recipe.model.template
-    return str(folder / template) if template.endswith((".yaml", ".yml")) else template
 
 
 def plan(resolved: Resolved, template: str) -> tuple[Step, ...]:

@@ -13,12 +13,13 @@ from pathlib import Path
 from calque.errors import CalqueError, Problem, RecipeError
 from calque.recipes.folder import RunFolder, opened
 from calque.recipes.outcome import write_outcome
-from calque.recipes.plan import plan, template_of
+from calque.recipes.plan import plan
 from calque.recipes.ranks import Ranks, ranks
 from calque.recipes.reading import Read
 from calque.recipes.record import Inputs, Record, differences, inputs_of
 from calque.recipes.relocate import write_recipe
-from calque.recipes.resolve import Resolved, resolve
+from calque.recipes.resolve import resolve, template_of
+from calque.recipes.resolved import Resolved
 from calque.recipes.steps import Step, Work
 from calque.recipes.steps.workshop import Workshop
 from calque.recipes.watch import Silent, Watcher
@@ -52,8 +53,8 @@ class Outcome:
 
 def prepare(read: Read) -> Prepared:
     """Find every file, and plan the steps. Raises `RecipeError` with all that is missing."""
-    resolved = resolve(read.recipe, read.folder)
-    template = template_of(resolved, read.folder)
+    resolved = resolve(read.recipe, read.folder, read.places)
+    template = template_of(read.recipe.model, read.folder)
     return Prepared(read, resolved, template, plan(resolved, template))
 
 

@@ -6,11 +6,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator
 
-from calque.languages import UnknownLanguageError, language
+from calque.recipes.names import Code, CodeOrX
 from calque.tuning.settings import TuningSettings
 
 Files = str | list[str]
@@ -109,20 +109,22 @@ class System(_Form):
     mix: dict[str, Amount] = Field(
         default_factory=dict, description="rows of each part: a count, a share of the part (0.25), or all"
     )
-    tuning: dict[str, object] = Field(
-        default_factory=dict, description="settings of `tuning` that differ here"
-    )
+    tuning: TuningSettings = Field(TuningSettings(), description="settings of `tuning` that differ here")
     matched_to: Match | None = Field(
         None,
         description="tune as long as another system, in place of epochs; rows come round as often as it takes",
     )
-    scored_in: list[str] | None = Field(
+    scored_in: list[CodeOrX] | None = Field(
         None, description="languages to score in, x or codes, in place of evaluate.languages"
     )
     when_missing: Literal["error", "skip"] = Field(
         "error",
         description="what to do if a source of its parts is not given: an error, or leave the system out, and say so",
     )
+
+    @field_serializer("tuning")
+    def _as_given(self, tuning: TuningSettings) -> dict[str, Any]:
+        return tuning.model_dump(mode="json", exclude_unset=True)
 
 
 class Evaluate(_Form):
@@ -131,7 +133,7 @@ class Evaluate(_Form):
     A benchmark is given as a file or folder name with `{language}` in it, or as one name for each code.
     """
 
-    languages: list[str] = Field(["en", "x"], description="languages to score in: x, and codes")
+    languages: list[CodeOrX] = Field(["en", "x"], description="languages to score in: x, and codes")
     prompt_language: Literal["item", "en"] = Field("item", description="language of the prompts' wording")
     limit: int | None = Field(
         None, ge=1, description="score at most so many items of each benchmark, drawn by seed"
@@ -158,7 +160,7 @@ class Recipe(_Form):
 
     name: str = Field(description="what the run is called")
     seed: int = Field(0, ge=0, description="all randomness flows from it")
-    languages: list[str] = Field(min_length=1, description="target languages (x)")
+    languages: list[Code] = Field(min_length=1, description="target languages (x)")
     model: ModelSettings
     sources: Sources
     demonstrate: dict[str, Part] = Field(description="parts, by name")
@@ -171,13 +173,9 @@ class Recipe(_Form):
 
     @field_validator("languages")
     @classmethod
-    def _known(cls, codes: list[str]) -> list[str]:
-        try:
-            known = [language(code).code for code in codes]
-        except UnknownLanguageError as error:
-            raise ValueError(str(error)) from None
-        if "en" in known:
+    def _targets(cls, codes: list[str]) -> list[str]:
+        if "en" in codes:
             raise ValueError("English is where the model comes from, not a target language")
-        if len(set(known)) < len(known):
+        if len(set(codes)) < len(codes):
             raise ValueError("a language is named twice")
-        return known
+        return codes

@@ -14,7 +14,7 @@ from calque.corpora.pairs import PairFiles, read_pairs
 from calque.corpora.writing import write_json
 from calque.demonstrations.translation import translation_demonstrations
 from calque.errors import CalqueError, DataError, Problem
-from calque.recipes.resolve import ResolvedPart
+from calque.recipes.resolved import ResolvedPart
 from calque.recipes.schema import TranslationPart
 from calque.recipes.steps import Work
 from calque.records import Demonstration, Rejected

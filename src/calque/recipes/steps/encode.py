@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 
 from calque.corpora.demonstration_files import read_demonstrations
 from calque.corpora.writing import write_json, write_jsonl, write_text
-from calque.recipes.resolve import ResolvedSystem
+from calque.recipes.resolved import ResolvedSystem
 from calque.recipes.schema import ModelSettings
 from calque.recipes.steps import Work
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from calque.corpora.json_rows import read_json
-from calque.recipes.resolve import ResolvedBenchmark, ResolvedSystem
+from calque.recipes.resolved import ResolvedBenchmark, ResolvedSystem
 from calque.recipes.schema import Evaluate as Settings
 from calque.recipes.schema import ModelSettings
 from calque.recipes.steps import Work

@@ -10,7 +10,7 @@ from calque.corpora.demonstration_files import read_demonstrations, write_demons
 from calque.corpora.writing import write_json
 from calque.demonstrations.mixture import Part, mix
 from calque.errors import DataError, Problem
-from calque.recipes.resolve import ResolvedSystem
+from calque.recipes.resolved import ResolvedSystem
 from calque.recipes.steps import Work
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from calque.corpora.writing import json_line, write_json, write_jsonl
 from calque.recipes.code_version import code_version
-from calque.recipes.resolve import ResolvedSystem
+from calque.recipes.resolved import ResolvedSystem
 from calque.recipes.steps import Work
 
 if TYPE_CHECKING:

@@ -1,0 +1,69 @@
+"""What a recipe asks for once every `x` is written out: parts, systems and benchmarks, by language."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from calque.corpora.pairs import PairFiles as Pairs
+from calque.recipes.schema import Amount, Part, Recipe
+from calque.tuning.settings import TuningSettings
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedPart:
+    """A part in one language, with the files it is made from."""
+
+    name: str
+    part: Part
+    language: str
+    files: tuple[Path, ...] = ()
+    pairs: Pairs | None = None
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All files it reads."""
+        return self.pairs.paths if self.pairs is not None else self.files
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedSystem:
+    """A system for one language, or for all (`language` empty). An empty mixture is the base model."""
+
+    name: str
+    role: str
+    language: str
+    mix: Mapping[str, Amount]
+    tuning: TuningSettings
+    scored_in: tuple[str, ...]
+    matched_to: ResolvedMatch | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedMatch:
+    """Another system, and what of its tuning this one's is to equal."""
+
+    system: ResolvedSystem
+    by: Literal["steps", "trained_tokens"]
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedBenchmark:
+    """A benchmark in one language."""
+
+    name: str
+    language: str
+    files: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """All that a recipe asks for. `notes` say what was left out, and why."""
+
+    recipe: Recipe
+    parts: tuple[ResolvedPart, ...]
+    systems: tuple[ResolvedSystem, ...]
+    benchmarks: tuple[ResolvedBenchmark, ...]
+    notes: tuple[str, ...]
