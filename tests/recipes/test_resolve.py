@@ -83,6 +83,31 @@ def test_a_source_that_is_not_given_is_told_at_the_part_that_needs_it(project: P
     ]
 
 
+@pytest.mark.parametrize("written", ["ita", "Italian", "IT"])
+def test_a_language_may_be_called_by_any_of_its_names(project: Path, written: str) -> None:
+    path = project / "recipe.yaml"
+    plain, path_text = resolved(project), path.read_text(encoding="utf-8")
+    text = path_text.replace("languages: [it]", f"languages: [{written}]").replace("{it: ", f"{{{written}: ")
+    text = text.replace(
+        "xquad: xquad.{language}.json", f"xquad: {{{written}: xquad.it.json}}\n  languages: [{written}]"
+    )
+    path.write_text(
+        text.replace("{view: instruction}", f"{{view: instruction, language: {written}}}"), encoding="utf-8"
+    )
+    found = resolved(project)
+    assert found.recipe.languages == ["it"]
+    assert [(p.name, p.language, p.paths) for p in found.parts] == [
+        (p.name, p.language, p.paths) for p in plain.parts
+    ]
+    assert [(b.name, b.language) for b in found.benchmarks] == [("xquad", "it")]
+    assert found.systems[-1].scored_in == ("it",)
+
+
+def test_a_language_under_two_of_its_names_is_refused(project: Path) -> None:
+    with pytest.raises(RecipeError, match=r"sources\.instructions: it is given twice, as 'it' and as 'ita'"):
+        resolved(project, "instructions.ita=other.json")
+
+
 def test_tuning_that_does_not_fit_together_is_told_at_the_system(project: Path) -> None:
     with_systems(project, "control: {mix: {x-instructions: all}, tuning: {steps: 4}}")
     with pytest.raises(RecipeError) as caught:

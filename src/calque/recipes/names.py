@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator
 
+from calque.errors import Problem
 from calque.languages import UnknownLanguageError
 from calque.languages import language as language_of
+
+V = TypeVar("V")
 
 
 def _code(name: str) -> str:
@@ -21,5 +24,20 @@ def _code_or_x(name: str) -> str:
     return name if name == "x" else _code(name)
 
 
+def _each_once(value: Any) -> Any:
+    """Refuse a mapping that has a language under two of its names: the second would take the first one's place."""
+    seen: dict[str, object] = {}
+    for name in value if isinstance(value, dict) else ():
+        try:
+            code = language_of(str(name)).code
+        except UnknownLanguageError:
+            continue  # for `Code` to tell
+        if code in seen:
+            raise ValueError(Problem(f"{code} is given twice, as {seen[code]!r} and as {name!r}"))
+        seen[code] = name
+    return value
+
+
 Code = Annotated[str, AfterValidator(_code)]
 CodeOrX = Annotated[str, AfterValidator(_code_or_x)]
+ByLanguage = Annotated[dict[Code, V], BeforeValidator(_each_once)]

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator
 
-from calque.recipes.names import Code, CodeOrX
+from calque.recipes.names import ByLanguage, Code, CodeOrX
 from calque.tuning.settings import TuningSettings
 
 Files = str | list[str]
@@ -51,17 +51,17 @@ class PairTable(_Form):
 
 
 PairSource = str | PairFiles | PairTable
-PerLanguage = Files | dict[str, Files]
+PerLanguage = Files | ByLanguage[Files]
 
 
 class Sources(_Form):
     """The files to learn from."""
 
-    instructions: dict[str, Files] = Field(
+    instructions: ByLanguage[Files] = Field(
         default_factory=dict,
         description="Alpaca JSON or JSONL per language; `*` and lists of files are allowed",
     )
-    translations: dict[str, PairSource] = Field(
+    translations: ByLanguage[PairSource] = Field(
         default_factory=dict,
         description="parallel text with English per language: TSV, TMX, JSONL, or two files",
     )
@@ -72,14 +72,14 @@ class InstructionPart(_Form):
     """Instruction-following demonstrations: a request and its response in one language."""
 
     view: Literal["instruction"]
-    language: str = Field("x", description="x, or a code such as en")
+    language: CodeOrX = Field("x", description="x, or a code such as en")
 
 
 class TranslationPart(_Form):
     """Translation-following demonstrations: a request to translate, a sentence, its translation."""
 
     view: Literal["translation"]
-    language: str = Field("x", description="x, or a code")
+    language: CodeOrX = Field("x", description="x, or a code")
     count: Annotated[int, Field(ge=0)] | Literal["all"] = Field(
         20000, description="demonstrations, both directions"
     )
