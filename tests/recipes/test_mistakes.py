@@ -170,6 +170,20 @@ def test_a_removed_system_takes_its_comparisons_along_and_others_keep_their_plac
     assert (found[1], found[2]) == (17, "comparisons: there is no system 'x-alpacka'")
 
 
+@pytest.mark.parametrize(
+    ("name", "where"), [("a/b", "systems"), ("a b", "systems"), ("é", "systems"), ("a/b", "demonstrate")]
+)
+def test_names_are_such_that_folders_can_have_them(project: Path, name: str, where: str) -> None:
+    given = {"systems": "{mix: {x-instructions: all}}", "demonstrate": "{view: instruction}"}[where]
+    rewrite(project, (f"{where}:\n", f"{where}:\n  {name}: {given}\n"))
+    assert [(message, remedy) for _, _, message, remedy in told(project)] == [
+        (
+            f"{where}.{name}: is no name that a folder can have everywhere",
+            "names are made of the letters A to Z and a to z, digits, _, . and -",
+        )
+    ]
+
+
 def test_a_value_that_holds_itself_and_one_nested_too_deep(tmp_path: Path) -> None:
     path = tmp_path / "r.yaml"
     path.write_text("name: a\nsystems: &a\n  b: *a\n", encoding="utf-8")

@@ -1,7 +1,8 @@
-"""Names of languages in a recipe, by any of their aliases."""
+"""Names in a recipe: of languages, by any of their aliases, and of systems and parts."""
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator
@@ -38,6 +39,15 @@ def _each_once(value: Any) -> Any:
     return value
 
 
+def _of_a_folder(name: str) -> str:
+    """Steps are named after systems and parts, and folders after steps."""
+    if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+        remedy = "names are made of the letters A to Z and a to z, digits, _, . and -"
+        raise ValueError(Problem("is no name that a folder can have everywhere", remedy=remedy))
+    return name
+
+
 Code = Annotated[str, AfterValidator(_code)]
 CodeOrX = Annotated[str, AfterValidator(_code_or_x)]
 ByLanguage = Annotated[dict[Code, V], BeforeValidator(_each_once)]
+Name = Annotated[str, AfterValidator(_of_a_folder)]

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator
 
-from calque.recipes.names import ByLanguage, Code, CodeOrX
+from calque.recipes.names import ByLanguage, Code, CodeOrX, Name
 from calque.tuning.settings import TuningSettings
 
 Files = str | list[str]
@@ -163,8 +163,8 @@ class Recipe(_Form):
     languages: list[Code] = Field(min_length=1, description="target languages (x)")
     model: ModelSettings
     sources: Sources
-    demonstrate: dict[str, Part] = Field(description="parts, by name")
-    systems: dict[str, System] = Field(min_length=1, description="systems, by name")
+    demonstrate: dict[Name, Part] = Field(description="parts, by name")
+    systems: dict[Name, System] = Field(min_length=1, description="systems, by name")
     comparisons: list[tuple[str, str]] = Field(
         default_factory=list, description="pairs of systems whose difference is reported: [baseline, method]"
     )
