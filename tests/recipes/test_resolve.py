@@ -83,6 +83,16 @@ def test_a_source_that_is_not_given_is_told_at_the_part_that_needs_it(project: P
     ]
 
 
+def test_two_systems_may_not_come_to_one_name(project: Path) -> None:
+    """They would share a step: the one tuned last night would stand in for the other."""
+    with_systems(project, "x-alpaca-it: {mix: {en-instructions: all}}")
+    with pytest.raises(RecipeError) as caught:
+        resolved(project)
+    assert [(p.line, p.message) for p in caught.value.problems] == [
+        (17, "systems.x-alpaca-it: with languages written out, system 'x-alpaca' is called 'x-alpaca-it' too")
+    ]
+
+
 @pytest.mark.parametrize("written", ["ita", "Italian", "IT"])
 def test_a_language_may_be_called_by_any_of_its_names(project: Path, written: str) -> None:
     path = project / "recipe.yaml"

@@ -46,6 +46,7 @@ class _Resolver:
         systems = self._matched(
             [s for role, system in self.recipe.systems.items() for s in self._system(role, system)]
         )
+        self._differ(systems)
         benchmarks = list(self._benchmarks())
         roles = {system.role for system in systems}
         for i, pair in enumerate(self.recipe.comparisons):
@@ -126,6 +127,15 @@ class _Resolver:
                 continue
             found.append(replace(system, matched_to=ResolvedMatch(others[0], match.by)))
         return found
+
+    def _differ(self, systems: list[ResolvedSystem]) -> None:
+        """Two systems under one name would share their steps: `a` in x, written out for zh, and `a-zh`."""
+        first: dict[str, ResolvedSystem] = {}
+        for system in systems:
+            other = first.setdefault(system.name, system)
+            if other is not system:
+                message = f"with languages written out, system {other.role!r} is called {system.name!r} too"
+                self._tell(("systems", system.role), message, "rename one of them")
 
     def _missing(self, name: str, target: str) -> str:
         """Which source of a part is not given, in words; empty where it is."""
