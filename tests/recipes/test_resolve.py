@@ -65,6 +65,28 @@ def test_a_baseline_without_its_source_is_left_out_and_said(project: Path) -> No
     assert found.notes == ("en-alpaca is left out: sources.instructions.en is not given",)
 
 
+def test_an_english_file_that_is_not_there_leaves_out_what_may_be_left_out(project: Path) -> None:
+    path = project / "recipe.yaml"
+    text = path.read_text(encoding="utf-8")
+    text = text.replace(
+        "{it: instructions.it.json, en: instructions.en.json}", "instructions.{language}.json"
+    )
+    path.write_text(text, encoding="utf-8")
+    assert [s.name for s in resolved(project).systems][1] == "en-alpaca"
+    (project / "instructions.en.json").unlink()
+    with pytest.raises(RecipeError, match=r"instructions\.en\.json: there is no such file"):
+        resolved(project)
+    path.write_text(
+        text.replace("en-instructions: all}}", "en-instructions: all}, when_missing: skip}"), encoding="utf-8"
+    )
+    found = resolved(project)
+    assert [s.name for s in found.systems] == ["base", "x-alpaca-it", "x-crossalpaca-it"]
+    assert found.notes == ("en-alpaca is left out: sources.instructions has no file in English",)
+    (project / "instructions.it.json").unlink()
+    with pytest.raises(RecipeError, match=r"instructions\.it\.json: there is no such file"):
+        resolved(project)
+
+
 def test_a_source_that_is_not_given_is_told_at_the_part_that_needs_it(project: Path) -> None:
     path = project / "recipe.yaml"
     path.write_text(

@@ -77,7 +77,7 @@ class _Resolver:
         in_x = any(self.recipe.demonstrate[name].language == "x" for name in mix)
         for target in self.recipe.languages if in_x else [""]:
             label = f"{role}-{target}" if target else role
-            missing = {name: m for name in mix if (m := self._missing(name, target))}
+            missing = {name: m for name in mix if (m := self._missing(name, target, system.when_missing))}
             if missing and system.when_missing == "skip":
                 self.notes.append(f"{label} is left out: {next(iter(missing.values()))}")
                 continue
@@ -137,12 +137,14 @@ class _Resolver:
                 message = f"with languages written out, system {other.role!r} is called {system.name!r} too"
                 self._tell(("systems", system.role), message, "rename one of them")
 
-    def _missing(self, name: str, target: str) -> str:
+    def _missing(self, name: str, target: str, when_missing: str) -> str:
         """Which source of a part is not given, in words; empty where it is."""
         field, code = self._source(name, target)
         given = getattr(self.recipe.sources, field)
         if code not in given:
             return f"sources.{field}.{code} is not given"
+        if when_missing == "skip" and code == "en" and self.finder.not_in_english(given[code]):
+            return f"sources.{field} has no file in English"
         return ""
 
     def _source(self, name: str, target: str) -> tuple[str, str]:
