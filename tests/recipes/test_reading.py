@@ -125,6 +125,8 @@ def test_paths_on_the_command_line_start_from_the_working_folder(
     monkeypatch.chdir(tmp_path)
     words = ["instructions.it=other.json", "model.template=mine.yaml", "evaluate.mmlu.it=tests"]
     recipe = read_recipe("project/recipe.yaml", words).recipe
+    assert recipe.model.template == str(tmp_path / "mine.yaml")
     assert recipe.evaluate.mmlu == {"it": str(tmp_path / "tests")}
+    assert read_recipe("project/recipe.yaml", ["model.template=plain"]).recipe.model.template == "plain"
     assert recipe.sources.instructions["it"] == str(tmp_path / "other.json")
     assert recipe.sources.instructions["en"] == "instructions.en.json"

@@ -115,4 +115,6 @@ def _from_here(value: Any, folder: Path, loc: Loc) -> Any:
 def _is_path(value: str, loc: Loc) -> bool:
     if loc == ("model", "path"):
         return Path(value).expanduser().exists()  # else the id of a model on the hub
+    if loc == ("model", "template"):
+        return value.endswith((".yaml", ".yml"))
     return loc[:2] in HOLDING_FILES
