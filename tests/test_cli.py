@@ -77,8 +77,11 @@ def test_check_tells_all_that_is_too_much(project: Path) -> None:
     done = calque("check", "recipe.yaml", "demonstrate.translations.count=25", "systems.x-alpaca.mix.x-instructions=30",
                   cwd=project)  # fmt: skip
     assert done.returncode == 1
-    assert "25 translations are asked for, 24 pairs can be used" in done.stderr
-    assert "asks for 30 rows of x-instructions-it, which has 24" in done.stderr
+    assert "25 translations are asked for, and there are 24 sentence pairs" in done.stderr
+    assert (
+        "system x-alpaca-it: 30 rows of x-instructions-it are asked for, and there are 24 different ones"
+        in done.stderr
+    )
 
 
 def test_run_show_and_report(project: Path) -> None:

@@ -1,104 +1,121 @@
-"""What can be known of a recipe before anything is spent: its files read, rows counted, amounts held against them."""
+"""What can be known of a recipe before anything is spent: its steps on data carried out for trial, its benchmarks read.
+
+What the trial makes is thrown away. So check and run cannot differ over the data: one finds wrong what the other does.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
-from calque.corpora.alpaca import read_alpaca
-from calque.corpora.pairs import read_pairs
+from calque.corpora.json_rows import read_json
 from calque.errors import CalqueError, Problem, RecipeError
+from calque.languages import language as language_of
+from calque.recipes.hashes import Hashes
 from calque.recipes.reading import read_recipe
-from calque.recipes.resolved import Resolved, ResolvedPart
-from calque.recipes.runner import Prepared, prepare
-from calque.recipes.schema import TranslationPart
-from calque.recipes.steps import Step
-from calque.records import Rejected
+from calque.recipes.runner import EARLY, Prepared, prepare
+from calque.recipes.steps import Step, Work, unheard
+from calque.recipes.steps.workshop import Workshop
 
 
 def check(name: str, changes: Sequence[str], out: Path | None = None) -> Iterator[str]:
     """Lines on what a recipe would do. Raises `RecipeError` with every mistake, in the recipe and in the files."""
-    read = read_recipe(name, changes)
-    prepared = prepare(read)
-    problems: list[Problem] = []
-    lines: list[str] = []
-    try:
-        lines.append(_model(prepared))
-    except CalqueError as error:
-        problems += error.problems
-    rows: dict[str, int] = {}
-    for part in prepared.resolved.parts:
-        try:
-            line, rows[part.name] = _count(part)
-            lines.append(line)
-        except CalqueError as error:
-            problems += error.problems
-    problems += _amounts(prepared.resolved, rows)
+    prepared = prepare(read_recipe(name, changes))
+    recipe, problems = prepared.read.recipe, list[Problem]()
+    with TemporaryDirectory(prefix="calque-check-") as scratch:
+        line, workshop, tokenises = _model(prepared, Path(scratch), problems)
+        lines = [line, *_data(prepared.steps, workshop, tokenises, Path(scratch), problems)]
     lines += _benchmarks(prepared.steps, problems)
     if problems:
         raise RecipeError(*dict.fromkeys(problems))
-    yield f"recipe {read.recipe.name}: {', '.join(read.recipe.languages)}, seed {read.recipe.seed}"
+    yield f"recipe {recipe.name}: {', '.join(recipe.languages)}, seed {recipe.seed}"
     yield from (f"note: {note}" for note in prepared.resolved.notes)
     yield from lines
     for system in prepared.resolved.systems:
-        mix = ", ".join(f"{part}: {amount}" for part, amount in system.mix.items())
-        yield f"system {system.name}: {mix or 'the base model as it is'}"
+        if not system.mix:
+            yield f"system {system.name}: the base model as it is"
     kinds = [step.kind for step in prepared.steps]
     steps = ", ".join(f"{kinds.count(kind)} × {kind}" for kind in dict.fromkeys(kinds))
     where = f" in {out}" if out is not None else ""
     yield f"{len(kinds)} steps{where}: {steps}"
 
 
-def _model(prepared: Prepared) -> str:
-    """The model's folder, looked at and not loaded; one of the hub is left to the run."""
-    from calque.engines.loading import content, find_model
+def _model(prepared: Prepared, scratch: Path, problems: list[Problem]) -> tuple[str, Workshop, bool]:
+    """A line on the model's folder, looked at and not loaded; the workshop; and whether it can tokenise.
 
-    path = prepared.read.recipe.model.path
-    place = prepared.read.folder / Path(path).expanduser()
+    A model of the hub is left to the run.
+    """
+    from calque.engines.loading import ModelFiles, content, find_model
+
+    settings = prepared.read.recipe.model
+    path, place = settings.path, prepared.read.folder / Path(settings.path).expanduser()
+    base = ModelFiles(str(place), place, settings.trust_remote_code)
+    workshop = Workshop(settings, prepared.template, base, Hashes(scratch / "hashes.json"))
     if not place.exists() and not path.startswith(("/", ".", "~")) and path.count("/") <= 1:
-        return f"model {path}: not a folder here; the run will ask the hub for it"
-    size = sum(file.stat().st_size for file in content(find_model(str(place)).folder))
-    return f"model {place.name}: a folder with {size / 1e6:,.1f} MB"
+        return (
+            f"model {path}: not a folder here; the run will ask the hub for it, and count tokens",
+            workshop,
+            False,
+        )
+    try:
+        find_model(base.name)
+        _ = workshop.config, workshop.encoder
+    except CalqueError as error:
+        problems += error.problems
+        return "", workshop, False
+    size = sum(file.stat().st_size for file in content(place))
+    return f"model {base.label}: a folder with {size / 1e6:,.1f} MB", workshop, True
 
 
-def _count(part: ResolvedPart) -> tuple[str, int]:
-    """What the files of a part hold, and how many demonstrations come of it."""
-    kept, reasons = 0, dict[str, int]()
-    sources = (
-        [read_pairs(part.pairs)]
-        if part.pairs is not None
-        else [read_alpaca(path, part.language) for path in part.files]
+def _data(
+    steps: Sequence[Step], workshop: Workshop, tokenises: bool, scratch: Path, problems: list[Problem]
+) -> Iterator[str]:
+    """Lines on every step on data that could be carried out, in `scratch`; faults are added to `problems`."""
+    done: set[str] = set()
+    for step in steps:
+        possible = step.kind in EARLY and done.issuperset(step.after) and (tokenises or step.kind != "encode")
+        if not possible:
+            continue  # what it needs has failed, which is told
+        (scratch / step.name).mkdir()
+        work = Work(scratch / step.name, {name: scratch / name for name in step.after}, workshop, unheard)
+        try:
+            counts = step.carry_out(work)
+        except CalqueError as error:
+            problems += error.problems
+            continue
+        done.add(step.name)
+        yield from _lines(step, counts, work.folder)
+
+
+def _lines(step: Step, counts: Mapping[str, Any], folder: Path) -> Iterator[str]:
+    dropped = dict(counts["dropped"])
+    name = step.name.removeprefix(f"{step.kind}-")
+    if step.kind == "demonstrate":
+        usable = counts["kept"] + dropped.pop("not_drawn", 0)
+        files = ", ".join(counts["files"])
+        yield f"part {name}: {usable:,} rows of {files} can be used{_each(dropped)}; {counts['kept']:,} are taken"
+    elif step.kind == "mix":
+        dropped.pop("not_drawn", None)
+        parts = ", ".join(f"{part}: {rows:,}" for part, rows in counts["parts"].items())
+        yield f"system {name}: {counts['kept']:,} rows ({parts}){_each(dropped)}"
+    else:
+        yield from (f"    {_length(row)}" for row in read_json(folder / "lengths.json"))
+
+
+def _length(row: Mapping[str, Any]) -> str:
+    """What the rows of one language and kind cost in tokens, and how many of them are too long."""
+    unit = {"spaces": "word", "characters": "character"}[language_of(row["language"]).words]
+    costs = (
+        f"{row['tokens']:,} tokens, {row[f'tokens_per_{unit}']:.2f} a {unit}, the longest {row['longest']:,}"
     )
-    for source in sources:
-        for row in source:
-            if isinstance(row, Rejected):
-                reasons[row.reason] = reasons.get(row.reason, 0) + 1
-            else:
-                kept += 1
-    rows = kept
-    if isinstance(part.part, TranslationPart) and part.part.count != "all":
-        rows = part.part.count
-        if rows > kept:
-            raise RecipeError(
-                Problem(
-                    f"{part.name}: {rows:,} translations are asked for, {kept:,} pairs can be used",
-                    str(part.paths[0]),
-                    remedy=f"set demonstrate.{part.name.rsplit('-', 1)[0]}.count to at most {kept}, or to all",
-                )
-            )
-    dropped = "".join(f", {n:,} × {reason}" for reason, n in sorted(reasons.items()))
-    files = ", ".join(path.name for path in part.paths)
-    return f"part {part.name}: {kept:,} rows of {files} can be used{dropped}; {rows:,} are taken", rows
+    too_long = {f"too long and {what}": row[what] for what in ("truncated", "dropped") if row[what]}
+    return f"{row['language']}, {row['kind']}: {row['rows']:,} rows, {costs}{_each(too_long)}"
 
 
-def _amounts(resolved: Resolved, rows: dict[str, int]) -> Iterator[Problem]:
-    for system in resolved.systems:
-        for part, amount in system.mix.items():
-            if isinstance(amount, int) and part in rows and amount > rows[part]:
-                yield Problem(
-                    f"system {system.name} asks for {amount:,} rows of {part}, which has {rows[part]:,}",
-                    remedy="ask for fewer, or for a share (0.5), or for all: rows are never repeated",
-                )
+def _each(counts: Mapping[str, int]) -> str:
+    return "".join(f", {n:,} × {what}" for what, n in sorted(counts.items()))
 
 
 def _benchmarks(steps: Sequence[Step], problems: list[Problem]) -> list[str]:

@@ -20,7 +20,7 @@ from calque.recipes.record import Inputs, Record, differences, inputs_of
 from calque.recipes.relocate import write_recipe
 from calque.recipes.resolve import resolve, template_of
 from calque.recipes.resolved import Resolved
-from calque.recipes.steps import Step, Work
+from calque.recipes.steps import Step, Work, unheard
 from calque.recipes.steps.workshop import Workshop
 from calque.recipes.watch import Silent, Watcher
 
@@ -81,12 +81,8 @@ def follow(prepared: Prepared, out: Path) -> None:
     while (joined := group.tell(None)) is not None:
         workshop = workshop or workshop_of(prepared, folder)
         name, target, after = joined
-        steps[name].carry_out(Work(target, after, workshop, _unheard, leads=False))
+        steps[name].carry_out(Work(target, after, workshop, unheard, leads=False))
     group.part()
-
-
-def _unheard(done: int, total: int, note: str = "") -> None:
-    """Progress of a process that has no screen."""
 
 
 def workshop_of(prepared: Prepared, folder: RunFolder) -> Workshop:

@@ -34,6 +34,10 @@ class Progress(Protocol):
         """Tell."""
 
 
+def unheard(done: int, total: int, note: str = "") -> None:
+    """Progress where nobody watches."""
+
+
 class Step(Protocol):
     """One step of a run. Two steps of equal kind, settings, files, earlier steps and model give equal bytes."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -51,7 +51,10 @@ class Mix:
             Part(name, list(read_demonstrations(work.after[step] / "demonstrations.jsonl")), amount)
             for step, (name, amount) in zip(self.after, self.system.mix.items(), strict=True)
         ]
-        mixture = mix(parts, seed=self.seed)
+        try:
+            mixture = mix(parts, seed=self.seed)
+        except DataError as error:
+            raise DataError(*(self._named(problem) for problem in error.problems)) from None
         if not mixture.demonstrations:
             message = f"system {self.system.name} has no demonstration to learn from"
             raise DataError(Problem(message, remedy="give one of its parts more than 0 rows"))
@@ -59,3 +62,7 @@ class Mix:
         write_json(work.folder / "counts.json", mixture.counts)
         work.progress(len(mixture.demonstrations), len(mixture.demonstrations))
         return dict(mixture.counts)
+
+    def _named(self, problem: Problem) -> Problem:
+        """The problem with the system it is of: parts are shared."""
+        return replace(problem, message=f"system {self.system.name}: {problem.message}")

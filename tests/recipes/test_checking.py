@@ -1,0 +1,132 @@
+"""What check finds without spending anything, and what it says of a recipe that is sound."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from calque.errors import RecipeError
+from calque.recipes.checking import check
+
+
+def lines(project: Path, *words: str) -> list[str]:
+    return list(check(str(project / "recipe.yaml"), words))
+
+
+def told(project: Path, *words: str) -> list[str]:
+    with pytest.raises(RecipeError) as caught:
+        lines(project, *words)
+    return [problem.message for problem in caught.value.problems]
+
+
+@pytest.fixture
+def own_model(project: Path) -> Path:
+    """The project's model as a folder that may be damaged."""
+    folder = project / "model"
+    kept = folder.resolve()
+    folder.unlink()
+    return Path(shutil.copytree(kept, folder))
+
+
+def test_a_sound_recipe_is_told_in_rows_and_tokens(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
+    (tmp_path / "scratch").mkdir()
+    rows = json.loads((project / "instructions.it.json").read_text(encoding="utf-8"))
+    rows += [{"instruction": "Di'", "output": "il cane " * 200}, {"instruction": "Di'", "output": ""}]
+    (project / "instructions.it.json").write_text(json.dumps(rows), encoding="utf-8")
+    found = lines(project, "tuning.overlong=drop", "tuning.max_tokens=200")
+    assert (
+        "part x-instructions-it: 25 rows of instructions.it.json can be used, 1 × empty_response; 25 are taken"
+        in found
+    )
+    assert "system x-crossalpaca-it: 37 rows (x-instructions-it: 25, translations-it: 12)" in found
+    of_system = found.index("system x-alpaca-it: 25 rows (x-instructions-it: 25)")
+    assert re.fullmatch(
+        r"    it, instruction: 24 rows, [\d,]+ tokens, \d\.\d\d a word, the longest [\d,]+, "
+        r"1 × too long and dropped",
+        found[of_system + 1],
+    )
+    assert "system base: the base model as it is" in found
+    assert "benchmark xquad in it: 4 questions" in found
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_rows_that_are_too_long_are_told_per_language(project: Path) -> None:
+    (message, *_) = told(project, "tuning.max_tokens=12")
+    assert re.match(r"24 of 24 rows are longer than 12 tokens \(en: 24\)", message)
+
+
+def test_a_row_over_the_context_is_told(project: Path) -> None:
+    with (project / "pairs.tsv").open("a", encoding="utf-8") as stream:
+        stream.write("the dog " * 300 + "\til cane\n")
+    (message,) = told(project, "demonstrate.translations.count=all", "tuning.max_tokens=4000")
+    assert re.fullmatch(r"the longest row has \d+ tokens, but the model reads only 512", message)
+
+
+def test_a_chat_template_that_the_model_has_not(project: Path) -> None:
+    (message,) = told(project, "model.template=chat")
+    assert message == "model.template is `chat`, but the model's tokenizer has no chat template"
+
+
+def test_no_tokenizer_and_damaged_weights(project: Path, own_model: Path) -> None:
+    (own_model / "tokenizer.json").rename(own_model / "aside")
+    assert told(project) == ["the model has no tokenizer"]
+    (own_model / "aside").rename(own_model / "tokenizer.json")
+    weights = own_model / "model.safetensors"
+    size = weights.stat().st_size
+    weights.write_bytes(weights.read_bytes()[:-4])
+    assert told(project) == [
+        f"model.safetensors has {size - 4:,} bytes, and should by its header have {size:,}"
+    ]
+
+
+def test_a_language_without_wordings_is_told_for_translations_and_benchmarks(project: Path) -> None:
+    for name in ("instructions.{}.json", "xquad.{}.json"):
+        shutil.copy(project / name.format("it"), project / name.format("ta"))
+    words = ["languages=[ta]", f"instructions.ta={project}/instructions.ta.json",
+             f"translations.ta={project}/pairs.tsv"]  # fmt: skip
+    assert told(project, *words) == [
+        "there are no wordings that ask for a translation in Tamil",
+        "there are no benchmark prompts in Tamil (ta)",
+    ]
+
+
+def test_faults_of_model_data_and_benchmarks_are_told_at_once(project: Path) -> None:
+    (project / "pairs.tsv").write_text("only one column\n", encoding="utf-8")
+    found = told(
+        project,
+        "model.template=chat",
+        f"evaluate.mmlu.it={project}/xquad.it.json",
+        "systems.x-alpaca.mix.x-instructions=30",
+    )
+    assert [message.split(":")[0] for message in found] == [
+        "model.template is `chat`, but the model's tokenizer has no chat template",
+        "12 translations are asked for, and there are 0 sentence pairs",
+        "system x-alpaca-it",
+        "mmlu",
+    ]
+
+
+@pytest.mark.parametrize("word", ["model=some/model", "instructions.it=nowhere.json"])
+def test_what_cannot_be_tokenised_is_checked_without_torch(project: Path, word: str) -> None:
+    """A model of the hub, or a recipe whose files are not there."""
+    code = (
+        "import sys\nfrom calque.cli import main\n"
+        "try:\n    main()\nfinally:\n    print({'torch', 'transformers'} & set(sys.modules))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "check", "recipe.yaml", word],
+        cwd=project, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout.splitlines()[-1] == "set()", done.stderr
+    assert ("model some/model: not a folder here" in done.stdout) == (word == "model=some/model")
