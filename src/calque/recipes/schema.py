@@ -89,6 +89,10 @@ class TranslationPart(_Form):
     prompt_language: Literal["source", "english", "target"] = Field(
         "source", description="language of the request: that of the sentence, English, or x"
     )
+    shuffled: bool = Field(
+        False,
+        description="each sentence with the translation of another: a control for what the pairing teaches",
+    )
 
 
 Part = Annotated[InstructionPart | TranslationPart, Field(discriminator="view")]
