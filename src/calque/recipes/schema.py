@@ -140,6 +140,10 @@ class Evaluate(_Form):
     limit: int | None = Field(
         None, ge=1, description="score at most so many items of each benchmark, drawn by seed"
     )
+    max_new_tokens: dict[str, Annotated[int, Field(ge=1)]] = Field(
+        default_factory=dict,
+        description="longest answer in tokens by benchmark, where not the benchmark's own",
+    )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto",
         description="precision of answering; auto = fp32 on a CPU, bf16 where an accelerator computes in it",
@@ -152,6 +156,16 @@ class Evaluate(_Form):
         None,
         description="open-ended questions without gold answers, as JSON lines: answers are kept, for a judge",
     )
+
+    @field_validator("max_new_tokens")
+    @classmethod
+    def _of_benchmarks(cls, given: dict[str, int]) -> dict[str, int]:
+        unknown = [name for name in given if name not in BENCHMARK_FIELDS]
+        if unknown:
+            raise ValueError(
+                f"there is no benchmark {unknown[0]!r}; there are: {', '.join(BENCHMARK_FIELDS)}"
+            )
+        return given
 
 
 BENCHMARK_FIELDS = ("xquad", "mlqa", "mmlu", "bbh", "open")

@@ -45,6 +45,7 @@ class Evaluate:
             "language": self.benchmark.language,
             "prompt_language": self.evaluate.prompt_language,
             "limit": self.evaluate.limit,
+            "max_new_tokens": self.evaluate.max_new_tokens.get(self.benchmark.name),
             "precision": self.evaluate.precision,
             **template_settings(self.model_settings),
             "system": self.system.name,
@@ -111,6 +112,7 @@ class Evaluate:
             seed=self.seed,
             prompt_language=self.evaluate.prompt_language,
             limit=self.evaluate.limit,
+            max_new_tokens=self.evaluate.max_new_tokens.get(self.benchmark.name),
             progress=progress,
         )
         return dict(read_json(work.folder / "counts.json"))
