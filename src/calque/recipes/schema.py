@@ -151,6 +151,9 @@ class Evaluate(_Form):
     xquad: PerLanguage | None = Field(None, description="XQuAD, or any SQuAD-form JSON")
     mlqa: PerLanguage | None = Field(None, description="MLQA")
     mmlu: PerLanguage | None = Field(None, description="MMLU: a folder, or CSV files")
+    mmlu_cloze: PerLanguage | None = Field(
+        None, description="MMLU's files asked without options, for models that cannot name letters"
+    )
     bbh: PerLanguage | None = Field(None, description="BIG-Bench Hard: a folder, or JSON files")
     open: PerLanguage | None = Field(
         None,
@@ -168,7 +171,7 @@ class Evaluate(_Form):
         return given
 
 
-BENCHMARK_FIELDS = ("xquad", "mlqa", "mmlu", "bbh", "open")
+BENCHMARK_FIELDS = ("xquad", "mlqa", "mmlu", "mmlu_cloze", "bbh", "open")
 
 
 class Recipe(_Form):

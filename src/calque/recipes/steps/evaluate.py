@@ -94,7 +94,8 @@ class Evaluate:
 
         tuned = work.after[self.after[0]] if self.after else None
         engine = work.workshop.engine(self.system.name, tuned, self.evaluate.precision)
-        passes = 2 if benchmark_of(self.benchmark.name).chooses else 1
+        made = benchmark_of(self.benchmark.name)
+        passes = int(made.writes) + int(bool(made.chooses))
         done, total = 0, passes * len(self._items().items)
 
         def progress(more: int, /) -> None:
