@@ -17,9 +17,8 @@ def test_what_stands_in_a_run(run_folder: Path) -> None:
     assert run.untuned.name == "base"
     assert [point.loss for point in run.losses["cross-it"]] == [2.0, 1.0, 2.0 / 3]
     [data] = [count for count in run.counts if count.kind == "demonstrate"]
-    assert (data.subject, data.language, data.rows, data.kept, data.dropped) == (
-        "instructions", "it", 5, 3, {"empty_response": 2},
-    )  # fmt: skip
+    assert (data.step, data.rows, data.kept) == ("demonstrate-instructions-it", 5, 3)
+    assert data.dropped == {"empty_response": 2}
     assert data.adds_up
     assert [file.name for file in data.files] == ["a.json"]
 

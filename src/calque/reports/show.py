@@ -10,8 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from calque.reports import numbers
+from calque.reports.counts import Counts
 from calque.reports.folder import read_run
-from calque.reports.run import Counts, Run
+from calque.reports.run import Run
 from calque.reports.verdict import Row, Verdict, verdict
 
 
