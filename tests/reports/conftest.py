@@ -91,6 +91,16 @@ def write_run(folder: Path, changes: dict[tuple[str, str], int | None]) -> Path:
             data / "dropped.jsonl",
             {"file": "a.json", "row": row, "reason": "empty_response", "detail": "", "raw": "<i>\u0007"},
         )
+    encoded = folder / "steps" / "encode-cross-it"
+    texts = {"language": "it", "tokens": 30, "characters": 60, "words": 16}
+    signs = {"language": "zh", "tokens": 9, "characters": 6, "words": None, "tokens_per_word": None}
+    length = {"language": "it", "kind": "translation", "rows": 5, "tokens": 70, "trained_tokens": 33}
+    write(encoded / "lengths.json", [length | {"longest": 21, "truncated": 2, "dropped": 1}])
+    fertile = [
+        texts | {"tokens_per_word": 1.875, "tokens_per_character": 0.5},
+        signs | {"tokens_per_character": 1.5},
+    ]
+    write(encoded / "fertility.json", fertile)
     write(folder / "scores.jsonl", *rows)
     (folder / "recipe.yaml").write_text("name: tried\nseed: 0\n")
     roles = {name: name.partition("-")[0] for name in systems}

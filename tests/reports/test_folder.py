@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import math
 import shutil
 from pathlib import Path
 
 import pytest
 
 from calque.errors import RunError
+from calque.reports.counts import Fertility, Length
 from calque.reports.folder import read_run
 
 
@@ -21,6 +23,15 @@ def test_what_stands_in_a_run(run_folder: Path) -> None:
     assert data.dropped == {"empty_response": 2}
     assert data.adds_up
     assert [file.name for file in data.files] == ["a.json"]
+
+
+def test_lengths_of_rows_and_fertility_of_texts(run_folder: Path) -> None:
+    run = read_run(run_folder)
+    assert run.lengths == {"cross-it": (Length("it", "translation", 5, 70, 33, 21, 2, 1),)}
+    italian, chinese = run.fertility["cross-it"]
+    assert italian == Fertility("it", 30, 60, 16, 1.875, 0.5)
+    assert (chinese.words, chinese.tokens_per_character) == (None, 1.5)
+    assert math.isnan(chinese.tokens_per_word)
 
 
 def test_no_path_of_a_machine_is_shown(run_folder: Path) -> None:

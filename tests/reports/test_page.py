@@ -64,7 +64,9 @@ def test_the_page_says_what_was_measured(run_folder: Path, tmp_path: Path) -> No
         "alpaca-it 25.0 −50.0 [",
         "empty response: 2",
         "2.00 → 0.67, 3 steps",
-        "Italian",
+        "cross-it Italian 1.88 0.50 30 16 60",
+        "Chinese – 1.50 9 – 6",
+        "cross-it Italian translation 5 70 33 21 2 1",
         "Arabic",
         "calque run",
     ):

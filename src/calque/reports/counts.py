@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePath
@@ -108,37 +108,56 @@ def _drop(row: Mapping[str, Any]) -> Drop:
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """Lengths of the rows of one language and kind, in tokens of the model's tokenizer."""
+    """Lengths of the rows of one language and kind as they are trained on, in tokens of the model's tokenizer."""
 
     language: str
     kind: str
     rows: int
     tokens: int
     trained_tokens: int
-    words: int
-    tokens_per_word: float
-    tokens_per_character: float
     longest: int
     truncated: int
     dropped: int
 
 
-def read_lengths(place: Path) -> Iterator[Length]:
+def read_lengths(place: Path) -> tuple[Length, ...]:
     """The rows of `lengths.json` in the folder of an encode step."""
     path = place / "lengths.json"
-    for row in read_list(path):
-        yield shaped(partial(_length, row), path)
+    return tuple(shaped(partial(_length, row), path) for row in read_list(path))
 
 
 def _length(row: Mapping[str, Any]) -> Length:
-    whole = {
-        key: int(row.get(key) or 0)
-        for key in ("rows", "tokens", "trained_tokens", "words", "longest", "truncated", "dropped")
-    }
-    return Length(
+    whole = ("rows", "tokens", "trained_tokens", "longest", "truncated", "dropped")
+    return Length(str(row["language"]), str(row["kind"]), **{key: int(row.get(key) or 0) for key in whole})
+
+
+@dataclass(frozen=True, slots=True)
+class Fertility:
+    """What the texts of one language take in tokens, without the template.
+
+    Where the language writes no spaces between words, `words` is None and `tokens_per_word` NaN.
+    """
+
+    language: str
+    tokens: int
+    characters: int
+    words: int | None
+    tokens_per_word: float
+    tokens_per_character: float
+
+
+def read_fertility(place: Path) -> tuple[Fertility, ...]:
+    """The rows of `fertility.json` in the folder of an encode step."""
+    path = place / "fertility.json"
+    return tuple(shaped(partial(_fertility, row), path) for row in read_list(path))
+
+
+def _fertility(row: Mapping[str, Any]) -> Fertility:
+    return Fertility(
         language=str(row["language"]),
-        kind=str(row["kind"]),
-        tokens_per_word=number(row.get("tokens_per_word")),
-        tokens_per_character=number(row.get("tokens_per_character")),
-        **whole,
+        tokens=int(row["tokens"]),
+        characters=int(row["characters"]),
+        words=None if row["words"] is None else int(row["words"]),
+        tokens_per_word=number(row["tokens_per_word"]),
+        tokens_per_character=number(row["tokens_per_character"]),
     )

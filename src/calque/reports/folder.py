@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 from calque.errors import Problem, RunError
-from calque.reports.counts import read_counts, read_lengths
+from calque.reports.counts import read_counts, read_fertility, read_lengths
 from calque.reports.reading import number, read_object, read_rows, read_text, shaped
 from calque.reports.run import LossPoint, Manifest, Run, Score, Step, System
 
@@ -46,7 +46,8 @@ def read_run(folder: Path) -> Run:
         steps=steps,
         scores=scores,
         counts=tuple(c for step in steps if (c := read_counts(places[step.name], step.name, step.kind))),
-        lengths=_present((name, tuple(read_lengths(place))) for name, place in encoded.items()),
+        lengths=_present((name, read_lengths(place)) for name, place in encoded.items()),
+        fertility=_present((name, read_fertility(place)) for name, place in encoded.items()),
         losses=_present((name, _losses(places[step.name], step)) for name, step in tuned.items()),
         lineage=_present((name, _lineage(places[step.name])) for name, step in tuned.items()),
         samples=_present((name, tuple(_segments(place))) for name, place in encoded.items()),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from calque.reports.counts import Counts, Length
+from calque.reports.counts import Counts, Fertility, Length
 from calque.reports.reading import number, read_rows
 
 
@@ -138,6 +138,7 @@ class Run:
     scores: tuple[Score, ...]
     counts: tuple[Counts, ...]
     lengths: Mapping[str, tuple[Length, ...]]
+    fertility: Mapping[str, tuple[Fertility, ...]]
     losses: Mapping[str, tuple[LossPoint, ...]]
     lineage: Mapping[str, Mapping[str, Any]]
     samples: Mapping[str, tuple[tuple[str, bool], ...]]
