@@ -71,7 +71,8 @@ def write_run(folder: Path, changes: dict[tuple[str, str], int | None]) -> Path:
         rows.append(row)
         write(place / "scores.jsonl", row)
         write(place / "answers.jsonl", *(answer(i, language, i < hits) for i in range(QUESTIONS)))
-        write(place / "counts.json", {"rows": 41, "kept": 40, "dropped": {"duplicate_id": 1}})
+        counts = {"rows": 41, "kept": 40, "dropped": {"duplicate_id": 1}, "notes": {"gold_not_in_context": 2}}
+        write(place / "counts.json", counts)
     for name in systems[1:]:
         tuned = folder / "steps" / f"tune-{name}"
         points = [

@@ -41,6 +41,10 @@ def page_of(*runs: Path, out: Path) -> str:
     return write_report(runs, out).read_text(encoding="utf-8")
 
 
+def text_of(page: str) -> str:
+    return html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page)))
+
+
 def test_the_page_is_whole_and_fetches_nothing(run_folder: Path, tmp_path: Path) -> None:
     page = page_of(run_folder, out=tmp_path / "report.html")
     tags = Tags()
@@ -54,7 +58,7 @@ def test_the_page_is_whole_and_fetches_nothing(run_folder: Path, tmp_path: Path)
 
 def test_the_page_says_what_was_measured(run_folder: Path, tmp_path: Path) -> None:
     page = page_of(run_folder, out=tmp_path / "report.html")
-    text = html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page)))
+    text = text_of(page)
     for said in (
         "cross against alpaca : higher in 1, no difference shown in 1 of 2 comparisons",
         "Learnt in 3 steps against 3, on 120 trained tokens against 120.",
@@ -71,6 +75,17 @@ def test_the_page_says_what_was_measured(run_folder: Path, tmp_path: Path) -> No
         "calque run",
     ):
         assert said in text, said
+
+
+def test_prompts_that_did_not_fit_are_told_under_the_verdict(run_folder: Path, tmp_path: Path) -> None:
+    assert "did not fit" not in text_of(page_of(run_folder, out=tmp_path / "fits.html"))
+    path = run_folder / "steps" / "evaluate-cross-ar-xquad-ar" / "counts.json"
+    path.write_text(path.read_text().replace("gold_not_in_context", "prompt_too_long"))
+    text = text_of(page_of(run_folder, out=tmp_path / "report.html"))
+    warning = "2 of 40 prompts of xquad in Arabic did not fit the model's context (cross-ar). They"
+    assert text.index("Did it work?") < text.index(warning) < text.index("Scores in percent")
+    assert "xquad Arabic cross-ar 41 duplicate id: 1 40 prompt too long: 2" in text
+    assert "xquad Italian all 3 41 duplicate id: 1 40 gold not in context: 2" in text
 
 
 def test_text_of_data_is_shown_and_not_carried_out(run_folder: Path, tmp_path: Path) -> None:
@@ -98,7 +113,7 @@ def test_a_run_that_is_under_way_has_a_page(run_folder: Path, tmp_path: Path) ->
 def test_runs_side_by_side(make_run: MakeRun, tmp_path: Path) -> None:
     """Cross-it falls from 36 to 16 right answers of 40: 50 points less."""
     page = page_of(make_run("first"), make_run("second", cross_it_it=16), out=tmp_path / "both.html")
-    text = html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page)))
+    text = text_of(page)
     assert "first" in text
     assert "second" in text
     assert "−50.0 [" in text

@@ -42,6 +42,15 @@ def test_show_counts_steps_and_drops(run_folder: Path) -> None:
     assert "not done" not in text
 
 
+def test_prompts_that_did_not_fit_are_told(run_folder: Path) -> None:
+    assert "did not fit" not in printed(score_table(run_folder), 120)
+    path = run_folder / "steps" / "evaluate-cross-ar-xquad-ar" / "counts.json"
+    path.write_text(path.read_text().replace("gold_not_in_context", "prompt_too_long"))
+    said = "xquad in ar (cross-ar): 2 of 40 prompts did not fit the model's context and count as wrong"
+    assert said in printed(score_table(run_folder), 120)
+    assert said in printed(show(run_folder), 120)
+
+
 def test_markup_in_a_name_is_text(run_folder: Path) -> None:
     path = run_folder / "manifest.json"
     path.write_text(path.read_text().replace('"tried"', '"[bold]tried[/bold]"'))

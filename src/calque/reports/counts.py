@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePath
 from typing import Any
@@ -36,7 +36,7 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Rows in = rows kept + rows dropped, for one step."""
+    """Rows in = rows kept + rows dropped, for one step; `notes` count rows that were kept all the same."""
 
     step: str
     kind: str
@@ -45,6 +45,7 @@ class Counts:
     dropped: Mapping[str, int]
     files: tuple[FileCount, ...] = ()
     parts: Mapping[str, int] | None = None
+    notes: Mapping[str, int] = field(default_factory=dict)
     examples: tuple[Drop, ...] = ()
 
     @property
@@ -68,6 +69,7 @@ def read_counts(place: Path, step: str, kind: str) -> Counts | None:
             dropped=_by_reason(row.get("dropped")),
             files=tuple(_file(file) for file in row.get("files") or ()),
             parts={str(k): int(v) for k, v in row["parts"].items()} if row.get("parts") else None,
+            notes=_by_reason(row.get("notes")),
             examples=_examples(place / "dropped.jsonl"),
         ),
         path,

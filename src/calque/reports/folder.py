@@ -39,21 +39,24 @@ def read_run(folder: Path) -> Run:
     encoded = {
         step.name.removeprefix("encode-"): places[step.name] for step in steps if step.kind == "encode"
     }
+    counts = {
+        step.name: found for step in steps if (found := read_counts(places[step.name], step.name, step.kind))
+    }
+    asked = {key: name for place, name in evaluations for key in _asked(place, name)}
     return Run(
         name=folder.resolve().name,
         manifest=manifest,
         recipe_text=read_text(folder / "recipe.yaml"),
         steps=steps,
         scores=scores,
-        counts=tuple(c for step in steps if (c := read_counts(places[step.name], step.name, step.kind))),
+        counts=tuple(counts.values()),
         lengths=_present((name, read_lengths(place)) for name, place in encoded.items()),
         fertility=_present((name, read_fertility(place)) for name, place in encoded.items()),
         losses=_present((name, _losses(places[step.name], step)) for name, step in tuned.items()),
         lineage=_present((name, _lineage(places[step.name])) for name, step in tuned.items()),
         samples=_present((name, tuple(_segments(place))) for name, place in encoded.items()),
-        answer_files={
-            key: place / "answers.jsonl" for place, name in evaluations for key in _asked(place, name)
-        },
+        asked={key: counts[name] for key, name in asked.items() if name in counts},
+        answer_files={key: places[name] / "answers.jsonl" for key, name in asked.items()},
     )
 
 

@@ -14,6 +14,7 @@ from markupsafe import Markup
 from calque.languages import LANGUAGES
 from calque.reports import numbers
 from calque.reports.answers import draw_samples
+from calque.reports.asked import questions
 from calque.reports.effort import efforts
 from calque.reports.figures import loss_panels, score_panels, style_of
 from calque.reports.folder import read_run
@@ -60,6 +61,7 @@ def _view(run: Run) -> dict[str, Any]:
         "verdict": verdict(run),
         "every_metric": verdict(run, every_metric=True),
         "efforts": efforts(run),
+        "questions": questions(run),
         "panels": score_panels(run),
         "english": english(run),
         "losses": loss_panels(run),

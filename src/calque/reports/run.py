@@ -129,7 +129,10 @@ class LossPoint:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run folder. Mappings are keyed by the system's name; answers stay on disk until they are asked for."""
+    """One run folder. Answers stay on disk until they are asked for.
+
+    Mappings are keyed by the system's name; `asked` and `answer_files` by system, benchmark and language.
+    """
 
     name: str
     manifest: Manifest
@@ -142,6 +145,7 @@ class Run:
     losses: Mapping[str, tuple[LossPoint, ...]]
     lineage: Mapping[str, Mapping[str, Any]]
     samples: Mapping[str, tuple[tuple[str, bool], ...]]
+    asked: Mapping[tuple[str, str, str], Counts]
     answer_files: Mapping[tuple[str, str, str], Path]
 
     @property

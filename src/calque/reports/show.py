@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Group, RenderableType
@@ -10,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from calque.reports import numbers
+from calque.reports.asked import questions
 from calque.reports.counts import Counts
 from calque.reports.folder import read_run
 from calque.reports.run import Run
@@ -18,7 +20,8 @@ from calque.reports.verdict import Row, Verdict, verdict
 
 def score_table(folder: Path) -> RenderableType:
     """The systems side by side on each benchmark's first metric, with paired differences and their intervals."""
-    return _tables(verdict(read_run(folder)))
+    run = read_run(folder)
+    return Group(_tables(verdict(run)), *_too_long(run))
 
 
 def show(folder: Path) -> RenderableType:
@@ -29,7 +32,19 @@ def show(folder: Path) -> RenderableType:
     parts.append(_steps(run))
     table = verdict(run)
     parts.append(_tables(table) if table.rows else Text("no scores yet", style="dim"))
-    return Group(*parts)
+    return Group(*parts, *_too_long(run))
+
+
+def _too_long(run: Run) -> Iterator[Text]:
+    """A line for each benchmark of which a prompt did not fit: its scores are low for that reason."""
+    for asked in questions(run):
+        if asked.too_long:
+            which = f"{asked.benchmark} in {asked.language}" + (
+                "" if asked.all else f" ({', '.join(asked.systems)})"
+            )
+            share = f"{numbers.count(asked.too_long)} of {numbers.count(asked.counts.kept)}"
+            text = f"{which}: {share} prompts did not fit the model's context and count as wrong"
+            yield Text(text, style="yellow")
 
 
 def _tables(table: Verdict) -> RenderableType:
