@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from calque.errors import RunError
+from calque.errors import RunError, UsageError
 from calque.reports.page import settings, visible, write_report
 
 MakeRun = Callable[..., Path]
@@ -125,6 +125,23 @@ def test_nothing_is_left_of_a_page_that_fails(run_folder: Path, tmp_path: Path) 
     with pytest.raises(RunError):
         write_report([run_folder], out)
     assert not out.parent.exists()
+
+
+def test_a_page_that_cannot_be_written_is_an_error_and_leaves_nothing(
+    run_folder: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "pages"
+    folder.mkdir()
+    (folder / "file").write_text("mine")
+    with pytest.raises(UsageError, match="it is a folder") as caught:
+        write_report([run_folder], folder)
+    (problem,) = caught.value.problems
+    assert problem.file == str(folder)
+    assert problem.remedy == f"name a file to write, such as {folder / 'report.html'}"
+    with pytest.raises(UsageError, match="the page cannot be written"):
+        write_report([run_folder], folder / "file" / "report.html")
+    left = {path.name for path in tmp_path.rglob("*") if run_folder not in path.parents}
+    assert left == {"run", "pages", "file"}
 
 
 def test_control_characters_are_made_visible() -> None:

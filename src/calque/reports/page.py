@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from calque.corpora.writing import write_text
+from calque.errors import Problem, UsageError
 from calque.languages import LANGUAGES
 from calque.reports import numbers
 from calque.reports.answers import draw_samples
@@ -28,16 +29,15 @@ LONGEST = 1200  # characters of a text that are shown
 def write_report(runs: Sequence[Path], out: Path) -> Path:
     """Read run folders and write the page to `out`, all of it or nothing. The same runs give the same bytes.
 
-    Raises `RunError` where a folder is no run or a file in it is damaged.
+    Raises `RunError` where a folder is no run or a file in it is damaged, `UsageError` where `out` cannot be written.
     """
     page = render([read_run(folder) for folder in runs])
-    out.parent.mkdir(parents=True, exist_ok=True)
-    draft = out.with_name(f".{out.name}.draft")
-    with draft.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(page)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(out)
+    try:
+        write_text(out, page)
+    except OSError as error:
+        reason = "it is a folder" if out.is_dir() else error.strerror
+        remedy = f"name a file to write, such as {out / 'report.html' if out.is_dir() else 'report.html'}"
+        raise UsageError(Problem(f"the page cannot be written: {reason}", str(out), remedy=remedy)) from None
     return out
 
 
