@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,15 @@ def test_show_counts_steps_and_drops(run_folder: Path) -> None:
     assert "tried: " in text
     assert "2 × empty_response" in text
     assert "not done" not in text
+
+
+def test_a_run_without_scores_says_so(make_run: Callable[..., Path]) -> None:
+    folder = make_run()
+    (folder / "scores.jsonl").unlink()
+    for path in (folder / "steps").glob("evaluate-*"):
+        shutil.rmtree(path)
+    assert printed(score_table(folder), 80) == "nothing was scored yet, or the recipe names no benchmark\n"
+    assert "nothing was scored" in printed(show(folder), 80)
 
 
 def test_prompts_that_did_not_fit_are_told(run_folder: Path) -> None:

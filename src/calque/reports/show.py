@@ -29,10 +29,7 @@ def show(folder: Path) -> RenderableType:
     run = read_run(folder)
     parts: list[RenderableType] = [Text(f"{run.manifest.recipe or run.name}: {folder}", style="bold")]
     parts += [Text(f"note: {note}", style="yellow") for note in run.manifest.notes]
-    parts.append(_steps(run))
-    table = verdict(run)
-    parts.append(_tables(table) if table.rows else Text("no scores yet", style="dim"))
-    return Group(*parts, *_too_long(run))
+    return Group(*parts, _steps(run), _tables(verdict(run)), *_too_long(run))
 
 
 def _too_long(run: Run) -> Iterator[Text]:
@@ -49,6 +46,8 @@ def _too_long(run: Run) -> Iterator[Text]:
 
 def _tables(table: Verdict) -> RenderableType:
     """One table, or two where there are several comparisons: a line of all would not fit a terminal."""
+    if not table.rows:
+        return Text("nothing was scored yet, or the recipe names no benchmark", style="dim")
     if len(table.comparisons) <= 1:
         return _with_caption(_table(table, scores=True, differences=True))
     return Group(
