@@ -123,6 +123,22 @@ def write_run(folder: Path, changes: dict[tuple[str, str], int | None]) -> Path:
     return folder
 
 
+def add_open(folder: Path) -> Path:
+    """Add a benchmark of open questions in Italian: all of cross-it's answers come to their end, none of alpaca-it's."""
+    rows = []
+    for name, finished in (("alpaca-it", 0.0), ("cross-it", 1.0)):
+        place = folder / "steps" / f"evaluate-{name}-open-it"
+        rows.append(score(name, "it", finished) | {"benchmark": "open", "metric": "finished"})
+        write(place / "scores.jsonl", rows[-1])
+        asked = {"question": "Perché?", "golds": [], "answer": "Perché sì", "metrics": {"finished": finished}}
+        asked |= {"group": "open", "correct": bool(finished), "finished": bool(finished), "context": ""}
+        write(place / "answers.jsonl", *(asked | {"id": f"o{i}"} for i in range(QUESTIONS)))
+        write(place / "counts.json", {"rows": 40, "kept": 40, "dropped": {}, "notes": {}})
+    with (folder / "scores.jsonl").open("a") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
+    return folder
+
+
 MakeRun = Callable[..., Path]
 
 
@@ -141,3 +157,9 @@ def make_run(tmp_path: Path) -> MakeRun:
 def run_folder(make_run: MakeRun) -> Path:
     """The run as it stands above."""
     return make_run()
+
+
+@pytest.fixture
+def open_run(run_folder: Path) -> Path:
+    """The run with open questions besides."""
+    return add_open(run_folder)

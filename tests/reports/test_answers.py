@@ -25,3 +25,11 @@ def test_where_none_is_right_wrong_ones_fill_up(make_run: Callable[..., Path]) -
     samples = draw_samples(read_run(make_run(cross_it_it=0, cross_ar_ar=1)))
     assert len(samples) == 10
     assert sum(a.correct for s in samples for who, a in s.answers if who.name == s.focus) == 1
+
+
+def test_open_questions_are_drawn_too(open_run: Path) -> None:
+    samples = draw_samples(read_run(open_run))
+    assert len(samples) == 10
+    drawn = [sample for sample in samples if sample.benchmark == "open"]
+    assert len(drawn) == 3, "by turns with Italian and Arabic"
+    assert {sample.golds for sample in drawn} == {()}

@@ -88,6 +88,19 @@ def test_prompts_that_did_not_fit_are_told_under_the_verdict(run_folder: Path, t
     assert "xquad Italian all 3 41 duplicate id: 1 40 gold not in context: 2" in text
 
 
+def test_open_questions_are_shown_without_right_or_wrong(open_run: Path, tmp_path: Path) -> None:
+    page = page_of(open_run, out=tmp_path / "report.html")
+    samples = [part.partition("</article>")[0] for part in page.split('<article class="sample">')[1:]]
+    unmarked = [s for s in samples if "✓" not in s and "✗" not in s]
+    assert [text_of(s).split("·")[0].strip() for s in unmarked] == ["open"] * 3
+    assert not any("gold:" in s for s in unmarked)
+    assert all("Perché sì" in s for s in unmarked)
+    text = text_of(page)
+    assert "cross against alpaca : higher in 1, no difference shown in 1 of 2 comparisons" in text
+    assert "open: questions without gold answers." in text
+    assert '<span class="">+100.0</span>' in page
+
+
 def test_text_of_data_is_shown_and_not_carried_out(run_folder: Path, tmp_path: Path) -> None:
     page = page_of(run_folder, out=tmp_path / "report.html")
     assert "<script" not in page

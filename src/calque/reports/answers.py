@@ -29,7 +29,7 @@ def draw_samples(run: Run, number: int = SAMPLES) -> tuple[Sample, ...]:
     """Draw questions by turns from benchmarks and languages, by turns right and wrong for the system in focus.
 
     English is drawn from only where nothing else was asked. Where there are too few right (or wrong) ones,
-    the others fill up.
+    the others fill up. Questions without a gold answer are of one kind.
     """
     wanted = run.manifest.languages
     places = list(dict.fromkeys((b, la) for _, b, la in run.answer_files))
@@ -60,9 +60,9 @@ def _focus(run: Run, benchmark: str, language: str) -> str:
 
 
 def _deck(run: Run, benchmark: str, language: str) -> dict[bool, list[str]]:
-    """Shuffle the ids that the system in focus answered, rightly and wrongly."""
+    """Shuffle the ids that the system in focus answered, rightly and wrongly; without a gold none is wrong."""
     answers = {
-        answer.id: answer.correct
+        answer.id: answer.correct or not answer.golds
         for answer in run.answers(_focus(run, benchmark, language), benchmark, language)
     }
     ids = sorted(answers)
