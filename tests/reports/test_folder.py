@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 import shutil
 from pathlib import Path
@@ -23,6 +24,19 @@ def test_what_stands_in_a_run(run_folder: Path) -> None:
     assert data.dropped == {"empty_response": 2}
     assert data.adds_up
     assert [file.name for file in data.files] == ["a.json"]
+
+
+def test_rows_that_were_not_drawn_are_counted_and_not_shown(run_folder: Path) -> None:
+    place = run_folder / "steps" / "evaluate-base-xquad-it"
+    reasons = ["not_drawn"] * 3 + ["duplicate_id"] * 3
+    rows = [{"file": "xquad.it.json", "row": i, "reason": reason} for i, reason in enumerate(reasons)]
+    (place / "dropped.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (place / "counts.json").write_text(
+        '{"rows": 46, "kept": 40, "dropped": {"not_drawn": 3, "duplicate_id": 3}}'
+    )
+    counts = read_run(run_folder).asked["base", "xquad", "it"]
+    assert counts.dropped == {"duplicate_id": 3, "not_drawn": 3}
+    assert [(drop.row, drop.reason) for drop in counts.examples] == [(3, "duplicate_id"), (4, "duplicate_id")]
 
 
 def test_lengths_of_rows_and_fertility_of_texts(run_folder: Path) -> None:

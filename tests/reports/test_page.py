@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 import shutil
 import subprocess
@@ -86,6 +87,20 @@ def test_prompts_that_did_not_fit_are_told_under_the_verdict(run_folder: Path, t
     assert text.index("Did it work?") < text.index(warning) < text.index("Scores in percent")
     assert "xquad Arabic cross-ar 41 duplicate id: 1 40 prompt too long: 2" in text
     assert "xquad Italian all 3 41 duplicate id: 1 40 gold not in context: 2" in text
+
+
+def test_rows_dropped_of_a_benchmark_are_listed_once_for_all_systems(
+    run_folder: Path, tmp_path: Path
+) -> None:
+    for path in (run_folder / "steps").glob("evaluate-*-xquad-it"):
+        row = {"file": "xquad.it.json", "row": 7, "reason": "duplicate_id", "detail": "q07", "raw": ""}
+        (path / "dropped.jsonl").write_text(json.dumps(row) + "\n")
+    text = text_of(page_of(run_folder, out=tmp_path / "report.html"))
+    assert text.count(": dropped rows, a few of each reason") == 2
+    assert "demonstrate-instructions-it: dropped rows" in text
+    assert (
+        "xquad in Italian: dropped rows, a few of each reason file row reason the row xquad.it.json 7" in text
+    )
 
 
 def test_open_questions_are_shown_without_right_or_wrong(open_run: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from calque.reports.reading import number, read_list, read_object, read_rows, shaped
 
 EXAMPLES_PER_REASON = 2
+NOT_DRAWN = "not_drawn"  # nothing is wrong with such a row: the limit left it out
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ def _examples(path: Path) -> tuple[Drop, ...]:
     kept: dict[str, list[Drop]] = {}
     for drop in read_rows(path, _drop):
         seen = kept.setdefault(drop.reason, [])
-        if len(seen) < EXAMPLES_PER_REASON:
+        if drop.reason != NOT_DRAWN and len(seen) < EXAMPLES_PER_REASON:
             seen.append(drop)
     return tuple(drop for _, drops in sorted(kept.items()) for drop in drops)
 
