@@ -62,6 +62,7 @@ def test_the_page_says_what_was_measured(run_folder: Path, tmp_path: Path) -> No
     text = text_of(page)
     for said in (
         "cross against alpaca : higher in 1, no difference shown in 1 of 2 comparisons",
+        "10 questions drawn by the seed, as many that cross answered rightly as wrongly",
         "Learnt in 3 steps against 3, on 120 trained tokens against 120.",
         "cross-it in English, against the untuned model: no difference shown in 1 of 1 benchmarks",
         "90.0 [80.0, 100.0]",

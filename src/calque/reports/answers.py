@@ -21,7 +21,7 @@ class Sample:
     context: str
     choices: tuple[str, ...]
     golds: tuple[str, ...]
-    focus: str
+    focus: System
     answers: tuple[tuple[System, Answer], ...]
 
 
@@ -49,21 +49,22 @@ def draw_samples(run: Run, number: int = SAMPLES) -> tuple[Sample, ...]:
     )
 
 
-def _focus(run: Run, benchmark: str, language: str) -> str:
-    """Name the system that the recipe is about: the second of the first comparison, else the last one asked."""
-    asked = [s.name for s in run.manifest.systems if (s.name, benchmark, language) in run.answer_files]
+def _focus(run: Run, benchmark: str, language: str) -> System | None:
+    """The system that the recipe is about: the second of the first comparison, else the last one asked."""
+    asked = [s for s in run.manifest.systems if (s.name, benchmark, language) in run.answer_files]
     for _, role in run.manifest.comparisons:
         system = run.system_for(role, language)
-        if system is not None and system.name in asked:
-            return system.name
-    return asked[-1] if asked else ""
+        if system in asked:
+            return system
+    return asked[-1] if asked else None
 
 
 def _deck(run: Run, benchmark: str, language: str) -> dict[bool, list[str]]:
     """Shuffle the ids that the system in focus answered, rightly and wrongly; without a gold none is wrong."""
+    focus = _focus(run, benchmark, language)
     answers = {
         answer.id: answer.correct or not answer.golds
-        for answer in run.answers(_focus(run, benchmark, language), benchmark, language)
+        for answer in (run.answers(focus.name, benchmark, language) if focus else ())
     }
     ids = sorted(answers)
     random.Random(f"{run.manifest.seed}:{benchmark}:{language}").shuffle(ids)
@@ -72,14 +73,16 @@ def _deck(run: Run, benchmark: str, language: str) -> dict[bool, list[str]]:
 
 
 def _samples(run: Run, place: tuple[str, str], ids: list[str]) -> Iterator[Sample]:
+    focus = _focus(run, *place)
+    if focus is None or not ids:
+        return
     given: dict[str, list[tuple[System, Answer]]] = {id_: [] for id_ in ids}
-    for system in run.manifest.systems if ids else ():
+    for system in run.manifest.systems:
         for answer in run.answers(system.name, *place):
             if answer.id in given:
                 given[answer.id].append((system, answer))
-    focus = _focus(run, *place)
     for id_ in ids:
-        asked = next(answer for system, answer in given[id_] if system.name == focus)
+        asked = next(answer for system, answer in given[id_] if system == focus)
         yield Sample(
             *place, asked.question, asked.context, asked.choices, asked.golds, focus, tuple(given[id_])
         )
