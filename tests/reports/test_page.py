@@ -4,7 +4,6 @@ import html
 import json
 import re
 import shutil
-import subprocess
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -179,35 +178,3 @@ def test_control_characters_are_made_visible() -> None:
 
 def test_settings_are_flattened() -> None:
     assert settings({"a": {"b": 1, "c": [1, 2]}, "d": None}) == [("a.b", "1"), ("a.c", "1, 2"), ("d", "None")]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("width", [360, 390, 768, 1280])
-def test_nothing_runs_over_the_side_in_a_browser(run_folder: Path, tmp_path: Path, width: int) -> None:
-    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if browser is None:
-        pytest.skip("there is no Chromium on this machine")
-    page = page_of(run_folder, out=tmp_path / "report.html")
-    frame = f'<iframe srcdoc="{html.escape(page)}" style="width:{width}px;height:900px;border:0"></iframe>'
-    measure = (
-        "<script>onload=()=>{const d=frames[0].document.documentElement;"
-        "document.title=[d.scrollWidth,d.clientWidth,d.scrollHeight].join()}</script>"
-    )
-    (tmp_path / "frame.html").write_text(f"<title>none</title>{frame}{measure}", encoding="utf-8")
-    flags = [
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--window-size=1400,1000",
-        "--virtual-time-budget=3000",
-    ]
-    done = subprocess.run(
-        [browser, *flags, f"--user-data-dir={tmp_path / 'browser'}", "--dump-dom", (tmp_path / "frame.html").as_uri()],
-        capture_output=True, text=True, timeout=60, check=True,
-    )  # fmt: skip
-    found = re.search(r"<title>(\d+),(\d+),(\d+)</title>", done.stdout)
-    assert found is not None, done.stdout[:300]
-    scrolled, seen, height = map(int, found.groups())
-    assert 0 <= width - seen <= 20, "but for the bar to scroll with"
-    assert scrolled == seen
-    assert height > 1000
