@@ -138,6 +138,15 @@ def test_a_run_that_is_under_way_has_a_page(run_folder: Path, tmp_path: Path) ->
     assert "This run is not finished: evaluate-cross-it-xquad-it." in page
 
 
+def test_a_run_without_scores_says_so(run_folder: Path, tmp_path: Path) -> None:
+    (run_folder / "scores.jsonl").unlink()
+    for path in (run_folder / "steps").glob("evaluate-*"):
+        shutil.rmtree(path)
+    text = text_of(page_of(run_folder, out=tmp_path / "report.html"))
+    assert "Nothing was scored yet, or the recipe names no benchmark." in text
+    assert "every metric" not in text
+
+
 def test_runs_side_by_side(make_run: MakeRun, tmp_path: Path) -> None:
     """Cross-it falls from 36 to 16 right answers of 40: 50 points less."""
     page = page_of(make_run("first"), make_run("second", cross_it_it=16), out=tmp_path / "both.html")

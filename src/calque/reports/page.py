@@ -19,6 +19,7 @@ from calque.reports.asked import questions
 from calque.reports.effort import efforts
 from calque.reports.figures import loss_panels, score_panels, style_of
 from calque.reports.folder import read_run
+from calque.reports.layout import layout
 from calque.reports.run import Run
 from calque.reports.side_by_side import side_by_side
 from calque.reports.verdict import english, verdict
@@ -56,10 +57,12 @@ def render(runs: Sequence[Run]) -> str:
 
 def _view(run: Run) -> dict[str, Any]:
     """Gather what the templates show of one run."""
+    found = verdict(run)
     return {
         "run": run,
-        "verdict": verdict(run),
-        "every_metric": verdict(run, every_metric=True),
+        "verdict": found,
+        "tables": layout(found),
+        "every_metric": layout(verdict(run, every_metric=True)),
         "efforts": efforts(run),
         "questions": questions(run),
         "panels": score_panels(run),
@@ -79,9 +82,9 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    names = ("percent", "interval", "points", "points_interval", "count", "span", "decimal")
+    names = ("percent", "points", "points_interval", "count", "span", "decimal")
     environment.filters.update({name: getattr(numbers, name) for name in names})
-    environment.globals.update(span=numbers.span)
+    environment.globals.update(span=numbers.span, interval=numbers.interval)
     environment.filters.update(language_name=language_name, shortened=shortened, settings=settings)
     return environment
 

@@ -12,10 +12,12 @@ from rich.text import Text
 
 from calque.reports import numbers
 from calque.reports.asked import questions
+from calque.reports.compare import Difference
 from calque.reports.counts import Counts
 from calque.reports.folder import read_run
+from calque.reports.layout import ANSWERED, Answered, Entry, Grid, layout
 from calque.reports.run import Run
-from calque.reports.verdict import Row, Verdict, verdict
+from calque.reports.verdict import Verdict, verdict
 
 
 def score_table(folder: Path) -> RenderableType:
@@ -45,52 +47,39 @@ def _too_long(run: Run) -> Iterator[Text]:
 
 
 def _tables(table: Verdict) -> RenderableType:
-    """One table, or two where there are several comparisons: a line of all would not fit a terminal."""
-    if not table.rows:
+    grids = layout(table)
+    if not grids:
         return Text("nothing was scored yet, or the recipe names no benchmark", style="dim")
-    if len(table.comparisons) <= 1:
-        return _with_caption(_table(table, scores=True, differences=True))
-    return Group(
-        _table(table, scores=True, differences=False),
-        "",
-        _with_caption(_table(table, scores=False, differences=True)),
-    )
-
-
-def _with_caption(shown: Table) -> Group:
     text = "percent; differences in points, paired by question, with 95% intervals"
-    return Group(shown, Text(text, style="dim italic"))
+    return Group(*(part for grid in grids for part in (_table(grid), "")), Text(text, style="dim italic"))
 
 
-def _table(table: Verdict, *, scores: bool, differences: bool) -> Table:
+def _table(grid: Grid) -> Table:
     shown = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
-    shown.add_column("benchmark")  # the one column that folds where the screen is narrow
+    shown.add_column(grid.corner)  # the one column that folds where the screen is narrow
     shown.add_column("in", no_wrap=True)
-    for column in table.columns if scores else ():
-        shown.add_column(escape(column.role), justify="right", no_wrap=True)
-    for first, second in table.comparisons if differences else ():
-        shown.add_column(escape(f"{second}\n− {first}"), justify="right", no_wrap=True)
-    shown.add_column("n", justify="right", no_wrap=True)
+    for head in grid.across:
+        name = "n" if head == ANSWERED else f"{head.text}\n{head.note}".strip()
+        shown.add_column(escape(name), justify="right", no_wrap=True)
     previous = ""
-    for row in table.rows:
-        shown.add_row(*_cells(row, row.benchmark != previous, scores=scores, differences=differences))
-        previous = row.benchmark
+    for head, entries in zip(grid.down, grid.entries, strict=True):
+        name = f"{escape(head.text)} [dim]{escape(head.note)}[/]" if head.text != previous else ""
+        shown.add_row(name, escape(head.where or "mean"), *map(_written, entries))
+        previous = head.text
     return shown
 
 
-def _cells(row: Row, first: bool, *, scores: bool, differences: bool) -> list[str]:
-    name = f"{escape(row.benchmark)} [dim]{escape(row.metric.replace('_', ' '))}[/]" if first else ""
-    cells = [name, escape(row.language or "mean")]
-    if scores:
-        cells += [numbers.UNKNOWN if cell is None else numbers.percent(cell.value) for cell in row.cells]
-    for difference in row.differences if differences else ():
-        if difference is None:
-            cells.append(numbers.UNKNOWN)
-            continue
-        colour = {"higher": "green", "lower": "red"}.get(difference.verdict, "default")
-        value = f"{numbers.points(difference.value)} {escape(numbers.points_interval(difference))}"
-        cells.append(f"[{colour}]{value}[/]")
-    return [*cells, numbers.count(row.n)]
+def _written(entry: Entry) -> str:
+    match entry:
+        case None:
+            return numbers.UNKNOWN
+        case Answered():
+            few = "" if entry.answered == (entry.n, entry.n) else f"{numbers.span(*entry.answered)} of "
+            return few + numbers.count(entry.n)
+        case Difference():
+            colour = {"higher": "green", "lower": "red"}.get(entry.verdict, "default")
+            return f"[{colour}]{numbers.points(entry.value)} {escape(numbers.points_interval(entry))}[/]"
+    return numbers.percent(entry.value)
 
 
 def _steps(run: Run) -> Table:
