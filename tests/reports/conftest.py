@@ -139,6 +139,43 @@ def add_open(folder: Path) -> Path:
     return folder
 
 
+def write_many(folder: Path, number: int) -> Path:
+    """Write a run of a base and `number` systems in Italian, asked 20 questions of each of four benchmarks.
+
+    System k answers k of them rightly, and each is compared with the first.
+    """
+    names = ["base", *(f"method-{k:02}" for k in range(1, number + 1))]
+    rows = []
+    for k, name in enumerate(names):
+        for benchmark in ("xquad", "mlqa", "mmlu", "bbh"):
+            place = folder / "steps" / f"evaluate-{name}-{benchmark}-it"
+            row = score(name, "it", min(k, 20) / 20) | {"benchmark": benchmark, "n": 20, "answered": 20}
+            rows += [row, row | {"metric": "f1"}]
+            write(place / "scores.jsonl", *rows[-2:])
+            write(
+                place / "answers.jsonl", *(answer(i, "it", i < k) | {"group": benchmark} for i in range(20))
+            )
+            write(place / "counts.json", {"rows": 20, "kept": 20, "dropped": {}, "notes": {}})
+        if k:
+            points = [
+                {"step": i, "loss": 2.0 / i + k / 50, "tokens": 100, "trained_tokens": 40}
+                for i in range(1, 40)
+            ]
+            write(folder / "steps" / f"tune-{name}" / "loss.jsonl", *points)
+    write(folder / "scores.jsonl", *rows)
+    manifest = {
+        "recipe": "many",
+        "model": {"path": "tiny"},
+        "languages": ["it"],
+        "systems": [
+            {"name": name, "role": name, "language": "it" if name != "base" else ""} for name in names
+        ],
+        "comparisons": [["method-01", name] for name in names[2:]],
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
 MakeRun = Callable[..., Path]
 
 
@@ -163,3 +200,9 @@ def run_folder(make_run: MakeRun) -> Path:
 def open_run(run_folder: Path) -> Path:
     """The run with open questions besides."""
     return add_open(run_folder)
+
+
+@pytest.fixture
+def many_run(tmp_path: Path) -> Path:
+    """A run of a base and 24 systems."""
+    return write_many(tmp_path / "many", 24)

@@ -33,3 +33,9 @@ def test_open_questions_are_drawn_too(open_run: Path) -> None:
     drawn = [sample for sample in samples if sample.benchmark == "open"]
     assert len(drawn) == 3, "by turns with Italian and Arabic"
     assert {sample.golds for sample in drawn} == {()}
+
+
+def test_of_many_systems_those_of_the_comparison_stand_first(many_run: Path) -> None:
+    sample = draw_samples(read_run(many_run))[0]
+    assert [who.name for who, _ in sample.answers] == ["base", "method-01", "method-02"]
+    assert [who.name for who, _ in sample.others] == [f"method-{k:02}" for k in range(3, 25)]

@@ -64,3 +64,9 @@ def test_nothing_runs_over_the_side(run_folder: Path, tmp_path: Path, width: int
     assert takes == seen
     assert height > 1000
     assert hidden == 0, "no table needs to be scrolled sideways"
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_many_systems_fit(many_run: Path, tmp_path: Path, width: int) -> None:
+    takes, seen, _, hidden = measured(write_report([many_run], tmp_path / "report.html"), width)
+    assert (takes, hidden) == (seen, 0)

@@ -63,7 +63,7 @@ def test_the_page_says_what_was_measured(run_folder: Path, tmp_path: Path) -> No
         "cross against alpaca : higher in 1, no difference shown in 1 of 2 comparisons",
         "10 questions drawn by the seed, as many that cross answered rightly as wrongly",
         "Learnt in 3 steps against 3, on 120 trained tokens against 120.",
-        "cross-it in English, against the untuned model: no difference shown in 1 of 1 benchmarks",
+        "cross in English, against the untuned model: no difference shown in 1 of 1 comparisons.",
         "90.0 [80.0, 100.0]",
         "+40.0 [",
         "alpaca-it 25.0 −50.0 [",
@@ -145,6 +145,15 @@ def test_a_run_without_scores_says_so(run_folder: Path, tmp_path: Path) -> None:
     text = text_of(page_of(run_folder, out=tmp_path / "report.html"))
     assert "Nothing was scored yet, or the recipe names no benchmark." in text
     assert "every metric" not in text
+
+
+def test_many_comparisons_are_told_in_a_table(many_run: Path, tmp_path: Path) -> None:
+    page = page_of(many_run, out=tmp_path / "report.html")
+    assert '<p class="lead">' not in page
+    text = text_of(page)
+    assert "method-02 − method-01 no difference shown in 4 of 4 39 against 39 1,560 against 1,560" in text
+    assert "method-24 − method-01 higher in 4 of 4 39 against 39" in text
+    assert "22 other systems" in text
 
 
 def test_runs_side_by_side(make_run: MakeRun, tmp_path: Path) -> None:

@@ -37,6 +37,16 @@ def test_several_comparisons_have_a_table_of_their_own(run_folder: Path) -> None
     assert max(map(len, text.splitlines())) <= 80
 
 
+def test_many_systems_stand_below_one_another(many_run: Path) -> None:
+    text = printed(score_table(many_run), 80)
+    assert "…" not in text
+    rows = [line.split() for line in text.splitlines()]
+    assert ["method-07", "35.0", "35.0", "35.0", "35.0"] in rows
+    found = rows.index(["method-20", "+95.0", "+95.0", "+95.0", "+95.0"])
+    assert rows[found + 1] == ["−", "method-01", *["[+85.0,", "+100.0]"] * 4]
+    assert max(map(len, text.splitlines())) <= 80
+
+
 def test_show_counts_steps_and_drops(run_folder: Path) -> None:
     text = printed(show(run_folder), 120)
     assert "tried: " in text

@@ -46,8 +46,6 @@ def test_what_english_cost(run_folder: Path) -> None:
     assert kept is not None
     assert (lost.value, lost.verdict) == (-0.5, "lower")
     assert (kept.value, kept.verdict) == (0.0, "no difference shown")
-    tallies = {row.system.name: row.tally() for row in english(read_run(run_folder))}
-    assert tallies == {"base": {}, "alpaca-it": {"lower": 1}, "cross-it": {"no difference shown": 1}}
 
 
 def test_a_benchmark_without_gold_answers_is_shown_and_not_counted(open_run: Path) -> None:

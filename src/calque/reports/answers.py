@@ -9,11 +9,15 @@ from dataclasses import dataclass
 from calque.reports.run import Answer, Run, System
 
 SAMPLES = 10
+MOST_ANSWERS = 6  # of one question; those of more systems are folded away
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One question with its text or options and gold answers, and each system's answer; `focus` is the balanced one."""
+    """One question with its text or options and gold answers, and each system's answer; `focus` is the balanced one.
+
+    Of many systems, `answers` are those of the comparison and of the untuned model, and `others` the rest.
+    """
 
     benchmark: str
     language: str
@@ -23,6 +27,7 @@ class Sample:
     golds: tuple[str, ...]
     focus: System
     answers: tuple[tuple[System, Answer], ...]
+    others: tuple[tuple[System, Answer], ...] = ()
 
 
 def draw_samples(run: Run, number: int = SAMPLES) -> tuple[Sample, ...]:
@@ -81,8 +86,24 @@ def _samples(run: Run, place: tuple[str, str], ids: list[str]) -> Iterator[Sampl
         for answer in run.answers(system.name, *place):
             if answer.id in given:
                 given[answer.id].append((system, answer))
+    first = _first(run, focus)
     for id_ in ids:
         asked = next(answer for system, answer in given[id_] if system == focus)
+        few = len(given[id_]) <= MOST_ANSWERS
         yield Sample(
-            *place, asked.question, asked.context, asked.choices, asked.golds, focus, tuple(given[id_])
+            *place,
+            asked.question,
+            asked.context,
+            asked.choices,
+            asked.golds,
+            focus,
+            tuple(pair for pair in given[id_] if few or pair[0].role in first),
+            tuple(pair for pair in given[id_] if not few and pair[0].role not in first),
         )
+
+
+def _first(run: Run, focus: System) -> set[str]:
+    """The roles to look at first: the one in focus, what it is compared with, and the untuned model."""
+    baselines = [first for first, second in run.manifest.comparisons if second == focus.role]
+    untuned = [run.untuned.role] if run.untuned else []
+    return {focus.role, *baselines[:1], *untuned}

@@ -16,10 +16,10 @@ from calque.languages import LANGUAGES
 from calque.reports import numbers
 from calque.reports.answers import draw_samples
 from calque.reports.asked import questions
-from calque.reports.effort import efforts
 from calque.reports.figures import loss_panels, score_panels, style_of
 from calque.reports.folder import read_run
-from calque.reports.layout import layout
+from calque.reports.layout import MOST_ACROSS, layout
+from calque.reports.leads import leads
 from calque.reports.run import Run
 from calque.reports.side_by_side import side_by_side
 from calque.reports.verdict import english, verdict
@@ -57,16 +57,16 @@ def render(runs: Sequence[Run]) -> str:
 
 def _view(run: Run) -> dict[str, Any]:
     """Gather what the templates show of one run."""
-    found = verdict(run)
+    found, in_english = verdict(run), english(run)
     return {
         "run": run,
         "verdict": found,
         "tables": layout(found),
         "every_metric": layout(verdict(run, every_metric=True)),
-        "efforts": efforts(run),
+        "leads": leads(run, found, in_english),
         "questions": questions(run),
         "panels": score_panels(run),
-        "english": english(run),
+        "english": in_english,
         "losses": loss_panels(run),
         "samples": draw_samples(run),
         "style": partial(style_of, run),
@@ -84,7 +84,7 @@ def _environment() -> jinja2.Environment:
     )
     names = ("percent", "points", "points_interval", "count", "span", "decimal")
     environment.filters.update({name: getattr(numbers, name) for name in names})
-    environment.globals.update(span=numbers.span, interval=numbers.interval)
+    environment.globals.update(span=numbers.span, interval=numbers.interval, most=MOST_ACROSS)
     environment.filters.update(language_name=language_name, shortened=shortened, settings=settings)
     return environment
 

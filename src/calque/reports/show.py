@@ -15,9 +15,11 @@ from calque.reports.asked import questions
 from calque.reports.compare import Difference
 from calque.reports.counts import Counts
 from calque.reports.folder import read_run
-from calque.reports.layout import ANSWERED, Answered, Entry, Grid, layout
+from calque.reports.layout import ANSWERED, Answered, Entry, Grid, Heading, layout
 from calque.reports.run import Run
 from calque.reports.verdict import Verdict, verdict
+
+MOST_IN_LINE = 3  # differences with their intervals
 
 
 def score_table(folder: Path) -> RenderableType:
@@ -55,21 +57,36 @@ def _tables(table: Verdict) -> RenderableType:
 
 
 def _table(grid: Grid) -> Table:
-    shown = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
-    shown.add_column(grid.corner)  # the one column that folds where the screen is narrow
-    shown.add_column("in", no_wrap=True)
+    title = [grid.title.text, "" if grid.title.where is None else grid.title.where or "mean"]
+    shown = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0), title_justify="left")
+    shown.title = escape(" ".join(filter(None, title))) or None
+    placed = grid.down[0].where is not None
+    shown.add_column(grid.down_is)  # the one column that folds where the screen is narrow
+    if placed:
+        shown.add_column("in", no_wrap=True)
     for head in grid.across:
-        name = "n" if head == ANSWERED else f"{head.text}\n{head.note}".strip()
-        shown.add_column(escape(name), justify="right", no_wrap=True)
+        shown.add_column(_headed(head), justify="right", no_wrap=True)
+    # The intervals of many differences stand below them, or a line would not fit a terminal.
+    many = sum(isinstance(entry, Difference) for entry in grid.entries[0]) > MOST_IN_LINE
+    gap = "\n" if many else " "
     previous = ""
     for head, entries in zip(grid.down, grid.entries, strict=True):
-        name = f"{escape(head.text)} [dim]{escape(head.note)}[/]" if head.text != previous else ""
-        shown.add_row(name, escape(head.where or "mean"), *map(_written, entries))
-        previous = head.text
+        note = f"{gap}[dim]{escape(head.note)}[/]" if head.note else ""
+        name = escape(head.text) + note if head.text != previous else ""
+        shown.add_row(
+            name,
+            *([escape(head.where or "mean")] if placed else []),
+            *(_written(entry, gap) for entry in entries),
+        )
+        previous = head.text if placed else ""
     return shown
 
 
-def _written(entry: Entry) -> str:
+def _headed(head: Heading) -> str:
+    return "n" if head == ANSWERED else escape(f"{head.text}\n{head.note}".strip())
+
+
+def _written(entry: Entry, gap: str) -> str:
     match entry:
         case None:
             return numbers.UNKNOWN
@@ -78,7 +95,8 @@ def _written(entry: Entry) -> str:
             return few + numbers.count(entry.n)
         case Difference():
             colour = {"higher": "green", "lower": "red"}.get(entry.verdict, "default")
-            return f"[{colour}]{numbers.points(entry.value)} {escape(numbers.points_interval(entry))}[/]"
+            interval = escape(numbers.points_interval(entry))
+            return f"[{colour}]{numbers.points(entry.value)}{gap}{interval}[/]"
     return numbers.percent(entry.value)
 
 

@@ -57,7 +57,7 @@ class Verdict:
 
     def tally(self, comparison: int) -> dict[str, int]:
         """Count the verdicts of one comparison over benchmarks and languages, means left out."""
-        return _tally(row.differences[comparison] for row in self.rows if row.language)
+        return tally(row.differences[comparison] for row in self.rows if row.language)
 
     @property
     def ungraded(self) -> tuple[str, ...]:
@@ -167,12 +167,8 @@ class English:
     system: System
     cells: Mapping[str, tuple[Cell, Difference | None]]
 
-    def tally(self) -> dict[str, int]:
-        """Count the verdicts against the untuned model over benchmarks."""
-        return _tally(change for _, change in self.cells.values())
 
-
-def _tally(differences: Iterable[Difference | None]) -> dict[str, int]:
+def tally(differences: Iterable[Difference | None]) -> dict[str, int]:
     """Count what the differences allow to say; those that are not graded say nothing of better or worse."""
     verdicts = [d.verdict for d in differences if d is not None]
     order = ("higher", "lower", "no difference shown", "too few to say")
