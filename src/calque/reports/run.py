@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,14 @@ class Run:
         if path is not None:
             yield from read_rows(path, Answer.of)
 
+    def graded(self, system: str, benchmark: str, language: str) -> tuple[Answer, ...]:
+        """The same without their texts, and kept: every comparison under every metric asks for them again."""
+        path = self.answer_files.get((system, benchmark, language))
+        if path is None or not path.is_file():
+            return ()
+        seen = path.stat()
+        return _graded(path, seen.st_size, seen.st_mtime_ns)
+
     def score(self, system: str, benchmark: str, language: str, metric: str) -> Score | None:
         """That one score, if it is there."""
         for score in self.scores:
@@ -195,3 +204,13 @@ class Run:
             if not system.language and system.name not in tuned:
                 return system
         return None
+
+
+@lru_cache(
+    maxsize=64
+)  # a benchmark in a language under a few dozen systems, which is what is drawn at a time
+def _graded(path: Path, _size: int, _changed: int) -> tuple[Answer, ...]:
+    return tuple(
+        replace(answer, question="", answer="", context="", choices=())
+        for answer in read_rows(path, Answer.of)
+    )

@@ -93,7 +93,7 @@ def metrics(run: Run, benchmark: str) -> tuple[str, ...]:
 def gains(run: Run, first: str, second: str, benchmark: str, language: str, metric: str) -> Pairs:
     """Pair the answers of two systems, by their names."""
     score = run.score(second, benchmark, language, metric)
-    answers = [run.answers(system, benchmark, language) for system in (first, second)]
+    answers = [run.graded(system, benchmark, language) for system in (first, second)]
     return pair(answers[0], answers[1], metric, score.value if score else math.nan)
 
 
