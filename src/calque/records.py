@@ -23,6 +23,11 @@ class Message:
     input: str = ""
     trained: bool = False
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Its text and its input, where there are such."""
+        return tuple(text for text in (self.text, self.input) if text)
+
 
 Conversation = tuple[Message, ...]
 

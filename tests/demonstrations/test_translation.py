@@ -129,3 +129,19 @@ def test_the_skips_of_the_draw_end() -> None:
     """The weight comes close to 0 in a long file, where the next drawn item is far away."""
     drawn, seen = _draw(range(200_000), 1, np.random.default_rng(0))
     assert (len(drawn), seen) == (1, 200_000)
+
+
+def test_shuffled_pairs_keep_every_text_and_no_pairing() -> None:
+    given = list(pairs(40))
+    true, shuffled = (
+        translation_demonstrations(given, language="it", count=30, seed=1, shuffled=mixed)
+        for mixed in (False, True)
+    )
+    sides = [
+        sorted(text for d in made for text in (d.messages[0].input, d.messages[1].text))
+        for made in (true, shuffled)
+    ]
+    assert sides[0] == sides[1]
+    known = {(p.english, p.target) for p in given} | {(p.target, p.english) for p in given}
+    assert all((d.messages[0].input, d.messages[1].text) in known for d in true)
+    assert not [d for d in shuffled if (d.messages[0].input, d.messages[1].text) in known]

@@ -43,11 +43,31 @@ def test_literal_ids_and_mask(foundry: Any) -> None:
     # a = 3, b = 4, c = 5, d = 6, newline = 30, </s> = 2
     encoder = make_encoder(foundry.tokenizer("letters"), "plain")
     assert encoder.encode([(user("ab", "d"), answer("cb"))]) == [
-        Encoded([3, 4, 30, 6, 30, 30, 5, 4, 2], [False, False, False, False, False, False, True, True, True])
+        Encoded([3, 4, 30, 6, 30, 30, 5, 4, 2], [False] * 6 + [True] * 3, own=(3, 2))
     ]
     assert encoder.encode_prompts([(user("ab", "d"),)]) == [[3, 4, 30, 6, 30, 30]]
     assert encoder.encode_answers(["cb", "a"]) == [[5, 4], [3]]
     assert encoder.stop_id == 2
+
+
+@pytest.mark.parametrize("template", ["plain", "alpaca", "chat"])
+def test_tokens_of_a_text_are_counted_without_the_template(foundry: Any, chatml: str, template: str) -> None:
+    """`the dog` is the<space>dog of 2 tokens in the byte-level vocabulary; a name of a special token is plain text."""
+    encoder = make_encoder(foundry.tokenizer("bytes", chatml if template == "chat" else None), template)
+    (row,) = encoder.encode([(user("the dog", "the dog"), answer("</s>"))])
+    assert row.own == (4, 4)
+    assert [len(ids) for ids in encoder.encode_answers(["the dog", "</s>"])] == [2, 4]
+
+
+def test_each_distinct_text_is_tokenised_once(foundry: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = make_encoder(foundry.tokenizer("letters"), "plain")
+    seen: list[str] = []
+    tokenize = encoder._tokenize
+    monkeypatch.setattr(
+        encoder, "_tokenize", lambda texts, **way: (seen.extend(texts), tokenize(texts, **way))[1]
+    )
+    encoder.encode([(user("a"), answer("b")), (user("a"), answer("b")), (user("b"), answer("a"))])
+    assert sorted(seen) == ["a", "a\n\n", "b", "b\n\n"]
 
 
 def test_only_the_messages_that_are_to_be_learnt_are_trained_on(foundry: Any) -> None:

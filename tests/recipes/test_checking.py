@@ -52,10 +52,10 @@ def test_a_sound_recipe_is_told_in_rows_and_tokens(
     assert "system x-crossalpaca-it: 37 rows (x-instructions-it: 25, translations-it: 12)" in found
     of_system = found.index("system x-alpaca-it: 25 rows (x-instructions-it: 25)")
     assert re.fullmatch(
-        r"    it, instruction: 24 rows, [\d,]+ tokens, \d\.\d\d a word, the longest [\d,]+, "
-        r"1 × too long and dropped",
+        r"    it, instruction: 24 rows, [\d,]+ tokens, the longest [\d,]+, 1 × too long and dropped",
         found[of_system + 1],
     )
+    assert re.fullmatch(r"    texts in it: \d\.\d\d tokens a word", found[of_system + 2])
     assert "system base: the base model as it is" in found
     assert "benchmark xquad in it: 4 questions" in found
     assert list((tmp_path / "scratch").iterdir()) == []

@@ -375,3 +375,13 @@ def test_a_matched_system_is_tuned_as_long_as_the_other(project: Path) -> None:
     _, later = run(project, "systems.en-alpaca=null", "demonstrate.translations.count=20")
     again = [name for name in later.done if name.startswith("tune")]
     assert again == ["tune-x-crossalpaca-it", "tune-by-steps-it", "tune-by-trained_tokens-it"]
+
+
+def test_the_longest_answer_is_a_setting_of_each_benchmark(project: Path) -> None:
+    outcome, _ = run(
+        project, "systems.en-alpaca=null", "evaluate.max_new_tokens.xquad=3", "systems.x-crossalpaca=null"
+    )
+    signatures = {row["signature"] for row in rows(outcome.folder / "scores.jsonl")}
+    assert all("|tokens:3|" in signature for signature in signatures)
+    with pytest.raises(RecipeError, match="there is no benchmark 'xqad'"):
+        read_recipe(str(project / "recipe.yaml"), ["evaluate.max_new_tokens.xqad=3"])

@@ -71,7 +71,8 @@ def write_run(folder: Path, changes: dict[tuple[str, str], int | None]) -> Path:
         rows.append(row)
         write(place / "scores.jsonl", row)
         write(place / "answers.jsonl", *(answer(i, language, i < hits) for i in range(QUESTIONS)))
-        write(place / "counts.json", {"rows": 41, "kept": 40, "dropped": {"duplicate_id": 1}})
+        counts = {"rows": 41, "kept": 40, "dropped": {"duplicate_id": 1}, "notes": {"gold_not_in_context": 2}}
+        write(place / "counts.json", counts)
     for name in systems[1:]:
         tuned = folder / "steps" / f"tune-{name}"
         points = [
@@ -91,6 +92,16 @@ def write_run(folder: Path, changes: dict[tuple[str, str], int | None]) -> Path:
             data / "dropped.jsonl",
             {"file": "a.json", "row": row, "reason": "empty_response", "detail": "", "raw": "<i>\u0007"},
         )
+    encoded = folder / "steps" / "encode-cross-it"
+    texts = {"language": "it", "tokens": 30, "characters": 60, "words": 16}
+    signs = {"language": "zh", "tokens": 9, "characters": 6, "words": None, "tokens_per_word": None}
+    length = {"language": "it", "kind": "translation", "rows": 5, "tokens": 70, "trained_tokens": 33}
+    write(encoded / "lengths.json", [length | {"longest": 21, "truncated": 2, "dropped": 1}])
+    fertile = [
+        texts | {"tokens_per_word": 1.875, "tokens_per_character": 0.5},
+        signs | {"tokens_per_character": 1.5},
+    ]
+    write(encoded / "fertility.json", fertile)
     write(folder / "scores.jsonl", *rows)
     (folder / "recipe.yaml").write_text("name: tried\nseed: 0\n")
     roles = {name: name.partition("-")[0] for name in systems}
@@ -108,6 +119,59 @@ def write_run(folder: Path, changes: dict[tuple[str, str], int | None]) -> Path:
         "steps": [{"name": path.name, "kind": path.name.partition("-")[0], "key": "k" * 64}
                   for path in sorted((folder / "steps").iterdir())],
     }  # fmt: skip
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def add_open(folder: Path) -> Path:
+    """Add a benchmark of open questions in Italian: all of cross-it's answers come to their end, none of alpaca-it's."""
+    rows = []
+    for name, finished in (("alpaca-it", 0.0), ("cross-it", 1.0)):
+        place = folder / "steps" / f"evaluate-{name}-open-it"
+        rows.append(score(name, "it", finished) | {"benchmark": "open", "metric": "finished"})
+        write(place / "scores.jsonl", rows[-1])
+        asked = {"question": "Perché?", "golds": [], "answer": "Perché sì", "metrics": {"finished": finished}}
+        asked |= {"group": "open", "correct": bool(finished), "finished": bool(finished), "context": ""}
+        write(place / "answers.jsonl", *(asked | {"id": f"o{i}"} for i in range(QUESTIONS)))
+        write(place / "counts.json", {"rows": 40, "kept": 40, "dropped": {}, "notes": {}})
+    with (folder / "scores.jsonl").open("a") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
+    return folder
+
+
+def write_many(folder: Path, number: int) -> Path:
+    """Write a run of a base and `number` systems in Italian, asked 20 questions of each of four benchmarks.
+
+    System k answers k of them rightly, and each is compared with the first.
+    """
+    names = ["base", *(f"method-{k:02}" for k in range(1, number + 1))]
+    rows = []
+    for k, name in enumerate(names):
+        for benchmark in ("xquad", "mlqa", "mmlu", "bbh"):
+            place = folder / "steps" / f"evaluate-{name}-{benchmark}-it"
+            row = score(name, "it", min(k, 20) / 20) | {"benchmark": benchmark, "n": 20, "answered": 20}
+            rows += [row, row | {"metric": "f1"}]
+            write(place / "scores.jsonl", *rows[-2:])
+            write(
+                place / "answers.jsonl", *(answer(i, "it", i < k) | {"group": benchmark} for i in range(20))
+            )
+            write(place / "counts.json", {"rows": 20, "kept": 20, "dropped": {}, "notes": {}})
+        if k:
+            points = [
+                {"step": i, "loss": 2.0 / i + k / 50, "tokens": 100, "trained_tokens": 40}
+                for i in range(1, 40)
+            ]
+            write(folder / "steps" / f"tune-{name}" / "loss.jsonl", *points)
+    write(folder / "scores.jsonl", *rows)
+    manifest = {
+        "recipe": "many",
+        "model": {"path": "tiny"},
+        "languages": ["it"],
+        "systems": [
+            {"name": name, "role": name, "language": "it" if name != "base" else ""} for name in names
+        ],
+        "comparisons": [["method-01", name] for name in names[2:]],
+    }
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder
 
@@ -130,3 +194,15 @@ def make_run(tmp_path: Path) -> MakeRun:
 def run_folder(make_run: MakeRun) -> Path:
     """The run as it stands above."""
     return make_run()
+
+
+@pytest.fixture
+def open_run(run_folder: Path) -> Path:
+    """The run with open questions besides."""
+    return add_open(run_folder)
+
+
+@pytest.fixture
+def many_run(tmp_path: Path) -> Path:
+    """A run of a base and 24 systems."""
+    return write_many(tmp_path / "many", 24)

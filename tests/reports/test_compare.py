@@ -11,7 +11,8 @@ from calque.reports.run import Answer
 
 
 def answer(id_: str, value: float, group: str = "g") -> Answer:
-    return Answer.of({"id": id_, "group": group, "correct": value == 1, "metrics": {"f1": value}})
+    row = {"id": id_, "group": group, "golds": ["g"], "correct": value == 1, "metrics": {"f1": value}}
+    return Answer.of(row)
 
 
 def pairs(*gains: float) -> dict[str, Pair]:
@@ -76,6 +77,21 @@ def test_the_value_lies_in_its_interval(gains: list[float], seed: int) -> None:
 )
 def test_what_an_interval_allows_to_say(low: float, high: float, n: int, words: str) -> None:
     assert Difference(0.1, low, high, n).verdict == words
+
+
+def test_without_gold_answers_more_is_neither_better_nor_worse() -> None:
+    """All 30 questions differ, and yet nothing is higher; one gold answer among them makes it a matter of quality."""
+    first, second = (
+        [Answer.of({"id": str(i), "golds": [], "metrics": {"finished": value}}) for i in range(30)]
+        for value in (0.0, 1.0)
+    )
+    found = difference([pair(first, second, "finished")], seed=0)
+    assert found == Difference(1.0, 1.0, 1.0, 30, graded=False)
+    assert found.verdict == "not graded"
+    graded = Answer.of({"id": "0", "golds": ["g"], "metrics": {"finished": 1.0}})
+    mixed = difference([pair(first, [graded, *second[1:]], "finished")], seed=0)
+    assert mixed is not None
+    assert mixed.verdict == "higher"
 
 
 def test_nothing_paired_is_no_difference() -> None:

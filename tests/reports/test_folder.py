@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import json
+import math
 import shutil
 from pathlib import Path
 
 import pytest
 
 from calque.errors import RunError
+from calque.reports.counts import Fertility, Length
 from calque.reports.folder import read_run
 
 
@@ -17,11 +20,32 @@ def test_what_stands_in_a_run(run_folder: Path) -> None:
     assert run.untuned.name == "base"
     assert [point.loss for point in run.losses["cross-it"]] == [2.0, 1.0, 2.0 / 3]
     [data] = [count for count in run.counts if count.kind == "demonstrate"]
-    assert (data.subject, data.language, data.rows, data.kept, data.dropped) == (
-        "instructions", "it", 5, 3, {"empty_response": 2},
-    )  # fmt: skip
+    assert (data.step, data.rows, data.kept) == ("demonstrate-instructions-it", 5, 3)
+    assert data.dropped == {"empty_response": 2}
     assert data.adds_up
     assert [file.name for file in data.files] == ["a.json"]
+
+
+def test_rows_that_were_not_drawn_are_counted_and_not_shown(run_folder: Path) -> None:
+    place = run_folder / "steps" / "evaluate-base-xquad-it"
+    reasons = ["not_drawn"] * 3 + ["duplicate_id"] * 3
+    rows = [{"file": "xquad.it.json", "row": i, "reason": reason} for i, reason in enumerate(reasons)]
+    (place / "dropped.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (place / "counts.json").write_text(
+        '{"rows": 46, "kept": 40, "dropped": {"not_drawn": 3, "duplicate_id": 3}}'
+    )
+    counts = read_run(run_folder).asked["base", "xquad", "it"]
+    assert counts.dropped == {"duplicate_id": 3, "not_drawn": 3}
+    assert [(drop.row, drop.reason) for drop in counts.examples] == [(3, "duplicate_id"), (4, "duplicate_id")]
+
+
+def test_lengths_of_rows_and_fertility_of_texts(run_folder: Path) -> None:
+    run = read_run(run_folder)
+    assert run.lengths == {"cross-it": (Length("it", "translation", 5, 70, 33, 21, 2, 1),)}
+    italian, chinese = run.fertility["cross-it"]
+    assert italian == Fertility("it", 30, 60, 16, 1.875, 0.5)
+    assert (chinese.words, chinese.tokens_per_character) == (None, 1.5)
+    assert math.isnan(chinese.tokens_per_word)
 
 
 def test_no_path_of_a_machine_is_shown(run_folder: Path) -> None:

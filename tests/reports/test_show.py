@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,7 +33,17 @@ def test_several_comparisons_have_a_table_of_their_own(run_folder: Path) -> None
     assert "…" not in text
     rows = [line.split() for line in text.splitlines()]
     assert ["xquad", "exact", "match", "it", "0.0", "50.0", "90.0", "40"] in rows
-    assert [row[4] for row in rows if row[:4] == ["xquad", "exact", "match", "it"]] == ["0.0", "+40.0"]
+    assert [row[4] for row in rows if row[:4] == ["xquad", "exact", "match", "it"]] == ["+40.0", "0.0"]
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_many_systems_stand_below_one_another(many_run: Path) -> None:
+    text = printed(score_table(many_run), 80)
+    assert "…" not in text
+    rows = [line.split() for line in text.splitlines()]
+    assert ["method-07", "35.0", "35.0", "35.0", "35.0"] in rows
+    found = rows.index(["method-20", "+95.0", "+95.0", "+95.0", "+95.0"])
+    assert rows[found + 1] == ["−", "method-01", *["[+85.0,", "+100.0]"] * 4]
     assert max(map(len, text.splitlines())) <= 80
 
 
@@ -40,6 +52,24 @@ def test_show_counts_steps_and_drops(run_folder: Path) -> None:
     assert "tried: " in text
     assert "2 × empty_response" in text
     assert "not done" not in text
+
+
+def test_a_run_without_scores_says_so(make_run: Callable[..., Path]) -> None:
+    folder = make_run()
+    (folder / "scores.jsonl").unlink()
+    for path in (folder / "steps").glob("evaluate-*"):
+        shutil.rmtree(path)
+    assert printed(score_table(folder), 80) == "nothing was scored yet, or the recipe names no benchmark\n"
+    assert "nothing was scored" in printed(show(folder), 80)
+
+
+def test_prompts_that_did_not_fit_are_told(run_folder: Path) -> None:
+    assert "did not fit" not in printed(score_table(run_folder), 120)
+    path = run_folder / "steps" / "evaluate-cross-ar-xquad-ar" / "counts.json"
+    path.write_text(path.read_text().replace("gold_not_in_context", "prompt_too_long"))
+    said = "xquad in ar (cross-ar): 2 of 40 prompts did not fit the model's context and count as wrong"
+    assert said in printed(score_table(run_folder), 120)
+    assert said in printed(show(run_folder), 120)
 
 
 def test_markup_in_a_name_is_text(run_folder: Path) -> None:

@@ -46,5 +46,14 @@ def test_what_english_cost(run_folder: Path) -> None:
     assert kept is not None
     assert (lost.value, lost.verdict) == (-0.5, "lower")
     assert (kept.value, kept.verdict) == (0.0, "no difference shown")
-    tallies = {row.system.name: row.tally() for row in english(read_run(run_folder))}
-    assert tallies == {"base": {}, "alpaca-it": {"lower": 1}, "cross-it": {"no difference shown": 1}}
+
+
+def test_a_benchmark_without_gold_answers_is_shown_and_not_counted(open_run: Path) -> None:
+    table = verdict(read_run(open_run))
+    row = table.rows[-1]
+    assert (row.benchmark, row.metric, row.language) == ("open", "finished", "it")
+    assert [percent(cell.value) if cell else None for cell in row.cells] == [None, "0.0", "100.0"]
+    assert row.differences[0] is not None
+    assert (row.differences[0].value, row.differences[0].verdict) == (1.0, "not graded")
+    assert table.ungraded == ("open",)
+    assert table.tally(0) == {"higher": 1, "no difference shown": 1}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -55,22 +56,52 @@ def test_two_rows_as_literals(letters: Encoder, tmp_path: Path) -> None:
     assert isinstance(encoded.tokens, np.memmap)
 
 
-def test_counts_per_language(letters: Encoder) -> None:
+def test_row_lengths_by_language_of_the_answer(letters: Encoder) -> None:
     encoding = encode_demonstrations(TWO, letters, max_tokens=20, overlong="error")
-    assert next(count.to_row() for _, count in sorted(encoding.counts.items())) == {
+    assert asdict(encoding.counts["de", "instruction"]) == {
         "language": "de",
         "kind": "instruction",
         "rows": 1,
         "tokens": 9,
         "trained_tokens": 6,
-        "characters": 6,
-        "words": 3,
         "longest": 9,
         "truncated": 0,
         "dropped": 0,
-        "tokens_per_word": 3.0,
-        "tokens_per_character": 1.5,
     }
+
+
+def test_fertility_is_of_the_texts_alone_by_their_own_language(letters: Encoder) -> None:
+    """One letter is one token: the English requests "ab" and "a" have 3 in 2 words, the German "bcd e" has 5 in 2."""
+    encoding = encode_demonstrations(TWO, letters, max_tokens=20, overlong="error")
+    english = {"language": "en", "tokens": 3, "characters": 3, "words": 2}
+    german = {"language": "de", "tokens": 5, "characters": 5, "words": 2}
+    assert encoding.texts["en"].to_row() == {**english, "tokens_per_word": 1.5, "tokens_per_character": 1.0}
+    assert encoding.texts["de"].to_row() == {**german, "tokens_per_word": 2.5, "tokens_per_character": 1.0}
+
+
+def test_a_translation_counts_each_side_for_its_language(letters: Encoder) -> None:
+    request = Message("user", "ab", "en", input="b c d")
+    messages = (request, Message("assistant", "ed", "it", trained=True))
+    rows = [Demonstration("translation", messages, Provenance("pairs.tsv", 1))]
+    texts = encode_demonstrations(rows, letters, max_tokens=20, overlong="error").texts
+    assert {code: (t.tokens, t.characters, t.words) for code, t in texts.items()} == {
+        "en": (7, 7, 4),
+        "it": (2, 2, 1),
+    }
+
+
+@pytest.mark.parametrize("overlong", ["drop", "truncate"])
+def test_fertility_is_that_of_the_uncut_text(letters: Encoder, overlong: Any) -> None:
+    texts = encode_demonstrations(TWO, letters, max_tokens=8, overlong=overlong).texts
+    assert (texts["de"].tokens, texts["de"].characters) == (5, 5)
+
+
+def test_no_words_are_counted_where_a_language_writes_no_spaces(letters: Encoder) -> None:
+    texts = encode_demonstrations(
+        [demonstration(1, "a", "b c", "zh")], letters, max_tokens=9, overlong="error"
+    ).texts
+    row = {"language": "zh", "tokens": 3, "characters": 3, "words": None, "tokens_per_word": None}
+    assert texts["zh"].to_row() == {**row, "tokens_per_character": 1.0}
 
 
 def test_too_long_is_an_error_with_place_and_table(letters: Encoder) -> None:
@@ -128,7 +159,8 @@ def test_no_row_left(letters: Encoder) -> None:
 def test_the_first_token_of_a_row_cannot_be_trained() -> None:
     encoding = Encoding(8, "error")
     messages = (Message("assistant", "ab", "it", trained=True),)
-    encoding.add(Demonstration("text", messages, Provenance("t", 1)), Encoded([3, 4, 2], [True, True, True]))
+    row = Encoded([3, 4, 2], [True, True, True], own=(2,))
+    encoding.add(Demonstration("text", messages, Provenance("t", 1)), row)
     assert encoding.arrays().trained.tolist() == [False, True, True]
 
 

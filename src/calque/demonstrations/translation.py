@@ -30,11 +30,14 @@ def translation_demonstrations(
     share_into_target: float = 0.5,
     prompt_language: PromptLanguage = "source",
     seed: int,
+    shuffled: bool = False,
 ) -> list[Demonstration]:
     """`count` demonstrations (None: one of each pair) between English and `language`, drawn without replacement.
 
     round(count × share_into_target) of them lead from English into `language`, the others back; no pair serves
-    twice. `prompt_language` is that of the request: of the text (`source`), `english`, or `language` (`target`). Raises `DataError` where there are fewer pairs than `count`.
+    twice. `prompt_language` is that of the request: of the text (`source`), `english`, or `language` (`target`). With
+    `shuffled`, each sentence gets the translation of another one of those drawn: same texts, nothing to learn from the
+    pairing. Raises `DataError` where there are fewer pairs than `count`.
     """
     drawn, seen = _draw(pairs, count, stream(seed, "translation", language, "draw"))
     if count is not None and len(drawn) < count:
@@ -44,6 +47,8 @@ def translation_demonstrations(
                 remedy=f"set the part's count to at most {seen}, or to all, or give more parallel text",
             )
         )
+    if shuffled:
+        drawn = _shuffled(drawn, stream(seed, "translation", language, "shuffle"))
     order = stream(seed, "translation", language, "order").permutation(len(drawn)).tolist()
     into = round(len(drawn) * share_into_target)
     made = []
@@ -64,6 +69,14 @@ def _demonstration(pair: SentencePair, request: Message, target: str) -> Demonst
     sentence, translation = (pair.target, pair.english) if target == "en" else (pair.english, pair.target)
     answer = Message("assistant", translation, target, trained=True)
     return Demonstration("translation", (replace(request, input=sentence), answer), pair.provenance)
+
+
+def _shuffled(pairs: list[SentencePair], random: np.random.Generator) -> list[SentencePair]:
+    """Each English sentence with the next one's translation in a random circle, so that none keeps its own."""
+    circle = [pairs[i] for i in random.permutation(len(pairs)).tolist()]
+    return [
+        replace(one, target=other.target) for one, other in zip(circle, circle[1:] + circle[:1], strict=True)
+    ]
 
 
 def _deal(size: int, random: np.random.Generator) -> Iterator[int]:

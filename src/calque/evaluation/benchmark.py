@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from calque.evaluation.items import Item, Reply
 from calque.evaluation.wording import Form, Wording
@@ -39,8 +40,8 @@ class Benchmark:
 
     `read(files, language, wording)` yields items and rows put aside; `answer_language(files, language)` is the
     language of the golds where it is not that of the questions; `verdict` is the metric by which an answer is
-    called correct; `chooses` asks for the log-likelihoods of the letters too; `per_group` makes a score row per
-    group, and the mean over groups in place of the mean over items. `max_new_tokens` is the default for answers.
+    called correct; `chooses` asks for the log-likelihoods of the options' letters or texts too, and without `writes`
+    for nothing else; `per_group` makes a score row per group, and the mean over groups in place of the mean over items. `max_new_tokens` is the default for answers.
     A folder given in place of files stands for its files with that `ending`, or for those in one of `folders`. Where
     `form` is None the questions are asked as they stand.
     """
@@ -53,6 +54,7 @@ class Benchmark:
     max_new_tokens: int
     ending: str
     folders: tuple[str, ...] = ()
-    chooses: bool = False
+    chooses: Literal["", "letters", "texts"] = ""
+    writes: bool = True
     per_group: bool = False
     answer_language: Callable[[Sequence[Path], str], str] = lambda _files, language: language

@@ -9,10 +9,13 @@ from calque.evaluation.bbh import BBH
 from calque.evaluation.benchmark import Benchmark
 from calque.evaluation.mlqa import MLQA
 from calque.evaluation.mmlu import MMLU
+from calque.evaluation.mmlu_cloze import MMLU_CLOZE
 from calque.evaluation.open_questions import OPEN
 from calque.evaluation.xquad import XQUAD
 
-BENCHMARKS: dict[str, Benchmark] = {benchmark.name: benchmark for benchmark in (XQUAD, MLQA, MMLU, BBH, OPEN)}
+BENCHMARKS: dict[str, Benchmark] = {
+    benchmark.name: benchmark for benchmark in (XQUAD, MLQA, MMLU, MMLU_CLOZE, BBH, OPEN)
+}
 
 
 def benchmark_of(name: str) -> Benchmark:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from calque.corpora.writing import write_json, write_jsonl
-from calque.engines import Engine, Progress
+from calque.engines import Completion, Engine, Progress
 from calque.errors import DataError, Problem, UsageError
 from calque.evaluation.benchmark import Benchmark, Grader
 from calque.evaluation.benchmarks import benchmark_of
@@ -140,17 +140,19 @@ def _ask(
     made: Benchmark, items: Sequence[Item], engine: Engine, tokens: int, progress: Progress | None
 ) -> list[Reply]:
     conversations = [item.conversation for item in items]
-    completions = engine.complete(conversations, max_new_tokens=tokens, progress=progress)
+    completions = [Completion("", 0, True)] * len(items)
+    if made.writes:
+        completions = engine.complete(conversations, max_new_tokens=tokens, progress=progress)
     chosen: list[tuple[float, ...]] = [()] * len(items)
     if made.chooses:
-        letters = [tuple(LETTERS[: len(item.choices)]) for item in items]
-        chosen = engine.choose(conversations, letters, progress=progress)
+        options = [LETTERS[: len(i.choices)] if made.chooses == "letters" else i.choices for i in items]
+        chosen = engine.choose(conversations, [tuple(row) for row in options], progress=progress)
     return [
         Reply(
             completion.text,
             completion.finished,
             tuple(scores),
-            fits=completion.finished or completion.tokens > 0,
+            fits=(completion.finished or completion.tokens > 0) if made.writes else bool(scores),
         )
         for completion, scores in zip(completions, chosen, strict=True)
     ]

@@ -119,5 +119,5 @@ MMLU = Benchmark(
     max_new_tokens=32,
     ending=".csv",
     folders=("test",),
-    chooses=True,
+    chooses="letters",
 )

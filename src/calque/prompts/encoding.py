@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -22,10 +22,14 @@ from calque.records import Conversation, Message
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Token ids of a conversation and, for each, whether it is trained on (same length)."""
+    """Token ids of a conversation and, for each, whether it is trained on (same length).
+
+    `own` counts for each message the tokens of its text and input alone, without template and stop token.
+    """
 
     ids: list[int]
     trained: list[bool]
+    own: tuple[int, ...] = ()
 
 
 class Encoder:
@@ -48,12 +52,20 @@ class Encoder:
         return self._token(stop.text)
 
     def encode(self, conversations: Sequence[Conversation]) -> list[Encoded]:
-        """Ids and loss mask of whole conversations, for training."""
-        return self._encode([self.renderer.segments(c) for c in conversations])
+        """Ids and loss mask of whole conversations, for training; each distinct text is tokenised once."""
+        rows = [self.renderer.segments(c) for c in conversations]
+        ids_of = self._ids_of(rows, [text for c in conversations for m in c for text in m.texts])
+        sizes = {text: len(ids) for (text, _), ids in ids_of.items()}
+        return [
+            replace(self._joined(row, ids_of), own=tuple(sum(sizes[text] for text in m.texts) for m in c))
+            for c, row in zip(conversations, rows, strict=True)
+        ]
 
     def encode_prompts(self, conversations: Sequence[Conversation]) -> list[list[int]]:
         """Ids of what a model sees before it answers."""
-        return [e.ids for e in self._encode([self.renderer.prompt(c) for c in conversations])]
+        rows = [self.renderer.prompt(c) for c in conversations]
+        ids_of = self._ids_of(rows)
+        return [self._joined(row, ids_of).ids for row in rows]
 
     def encode_answers(self, answers: Sequence[str]) -> list[list[int]]:
         """Ids of answers as they would stand behind a prompt, without the stop token."""
@@ -76,26 +88,28 @@ class Encoder:
             finished = finished or bool(found)
         return text.strip(), finished
 
-    def _encode(self, rows: list[list[Segment]]) -> list[Encoded]:
+    def _ids_of(
+        self, rows: list[list[Segment]], alone: Sequence[str] = ()
+    ) -> dict[tuple[str, bool], list[int]]:
+        """Ids of every text in the segments, by text and whether a template wrote it; and of the texts `alone`."""
         ids_of: dict[tuple[str, bool], list[int]] = {}
-        for template in (False, True):
-            texts = list(
-                dict.fromkeys(s.text for row in rows for s in row if not s.token and s.template == template)
-            )
+        for template in (True, False):
+            texts = [s.text for row in rows for s in row if not s.token and s.template == template]
+            if not template:
+                texts += [text for text in alone if (text, True) not in ids_of]
+            texts = list(dict.fromkeys(texts))
             pieces = self._tokenize(texts, template=template)
             ids_of |= {(text, template): ids for text, ids in zip(texts, pieces, strict=True)}
-        encoded = []
-        for row in rows:
-            ids: list[int] = [] if self.bos is None else [self.bos]
-            trained = [False] * len(ids)
-            for segment in row:
-                piece = (
-                    [self._token(segment.text)] if segment.token else ids_of[segment.text, segment.template]
-                )
-                ids += piece
-                trained += [segment.trained] * len(piece)
-            encoded.append(Encoded(ids, trained))
-        return encoded
+        return ids_of
+
+    def _joined(self, row: list[Segment], ids_of: Mapping[tuple[str, bool], list[int]]) -> Encoded:
+        ids: list[int] = [] if self.bos is None else [self.bos]
+        trained = [False] * len(ids)
+        for segment in row:
+            piece = [self._token(segment.text)] if segment.token else ids_of[segment.text, segment.template]
+            ids += piece
+            trained += [segment.trained] * len(piece)
+        return Encoded(ids, trained)
 
     def _tokenize(self, texts: list[str], *, template: bool) -> list[list[int]]:
         """Names of special tokens are plain text, except in what a chat template wrote."""

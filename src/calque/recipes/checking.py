@@ -12,7 +12,6 @@ from typing import Any
 
 from calque.corpora.json_rows import read_json
 from calque.errors import CalqueError, Problem, RecipeError
-from calque.languages import language as language_of
 from calque.recipes.hashes import Hashes
 from calque.recipes.reading import read_recipe
 from calque.recipes.runner import EARLY, Prepared, prepare
@@ -102,16 +101,19 @@ def _lines(step: Step, counts: Mapping[str, Any], folder: Path) -> Iterator[str]
         yield f"system {name}: {counts['kept']:,} rows ({parts}){_each(dropped)}"
     else:
         yield from (f"    {_length(row)}" for row in read_json(folder / "lengths.json"))
+        yield from (f"    {_fertility(row)}" for row in read_json(folder / "fertility.json"))
 
 
 def _length(row: Mapping[str, Any]) -> str:
     """What the rows of one language and kind cost in tokens, and how many of them are too long."""
-    unit = {"spaces": "word", "characters": "character"}[language_of(row["language"]).words]
-    costs = (
-        f"{row['tokens']:,} tokens, {row[f'tokens_per_{unit}']:.2f} a {unit}, the longest {row['longest']:,}"
-    )
     too_long = {f"too long and {what}": row[what] for what in ("truncated", "dropped") if row[what]}
+    costs = f"{row['tokens']:,} tokens, the longest {row['longest']:,}"
     return f"{row['language']}, {row['kind']}: {row['rows']:,} rows, {costs}{_each(too_long)}"
+
+
+def _fertility(row: Mapping[str, Any]) -> str:
+    unit = "word" if row["tokens_per_word"] is not None else "character"
+    return f"texts in {row['language']}: {row[f'tokens_per_{unit}'] or 0:.2f} tokens a {unit}"
 
 
 def _each(counts: Mapping[str, int]) -> str:

@@ -89,6 +89,10 @@ class TranslationPart(_Form):
     prompt_language: Literal["source", "english", "target"] = Field(
         "source", description="language of the request: that of the sentence, English, or x"
     )
+    shuffled: bool = Field(
+        False,
+        description="each sentence with the translation of another: a control for what the pairing teaches",
+    )
 
 
 Part = Annotated[InstructionPart | TranslationPart, Field(discriminator="view")]
@@ -138,6 +142,10 @@ class Evaluate(_Form):
     limit: int | None = Field(
         None, ge=1, description="score at most so many items of each benchmark, drawn by seed"
     )
+    max_new_tokens: dict[str, Annotated[int, Field(ge=1)]] = Field(
+        default_factory=dict,
+        description="longest answer in tokens by benchmark, where not the benchmark's own",
+    )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto",
         description="precision of answering; auto = fp32 on a CPU, bf16 where an accelerator computes in it",
@@ -145,14 +153,27 @@ class Evaluate(_Form):
     xquad: PerLanguage | None = Field(None, description="XQuAD, or any SQuAD-form JSON")
     mlqa: PerLanguage | None = Field(None, description="MLQA")
     mmlu: PerLanguage | None = Field(None, description="MMLU: a folder, or CSV files")
+    mmlu_cloze: PerLanguage | None = Field(
+        None, description="MMLU's files asked without options, for models that cannot name letters"
+    )
     bbh: PerLanguage | None = Field(None, description="BIG-Bench Hard: a folder, or JSON files")
     open: PerLanguage | None = Field(
         None,
         description="open-ended questions without gold answers, as JSON lines: answers are kept, for a judge",
     )
 
+    @field_validator("max_new_tokens")
+    @classmethod
+    def _of_benchmarks(cls, given: dict[str, int]) -> dict[str, int]:
+        unknown = [name for name in given if name not in BENCHMARK_FIELDS]
+        if unknown:
+            raise ValueError(
+                f"there is no benchmark {unknown[0]!r}; there are: {', '.join(BENCHMARK_FIELDS)}"
+            )
+        return given
 
-BENCHMARK_FIELDS = ("xquad", "mlqa", "mmlu", "bbh", "open")
+
+BENCHMARK_FIELDS = ("xquad", "mlqa", "mmlu", "mmlu_cloze", "bbh", "open")
 
 
 class Recipe(_Form):

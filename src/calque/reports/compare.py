@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,16 +21,22 @@ FEWEST = 20  # below this number of questions a bootstrap interval is too narrow
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Second minus first, as a share; `low` and `high` bound its 95% interval; `n` questions were paired."""
+    """Second minus first, as a share; `low` and `high` bound its 95% interval; `n` questions were paired.
+
+    Where no question has a gold answer it is not `graded`: more of it is neither better nor worse.
+    """
 
     value: float
     low: float
     high: float
     n: int
+    graded: bool = True
 
     @property
     def verdict(self) -> str:
         """What the interval allows to say, in words."""
+        if not self.graded:
+            return "not graded"
         if self.n < FEWEST:
             return "too few to say"
         if self.low > 0:
@@ -40,11 +46,15 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One question that both systems were asked: what each got, and the question's weight in the mean."""
+    """One question that both systems were asked: what each got, and the question's weight in the mean.
+
+    It is `graded` where it has a gold answer.
+    """
 
     first: float
     second: float
     weight: float = 1.0
+    graded: bool = True
 
 
 Pairs = Mapping[str, Pair]
@@ -62,9 +72,12 @@ def pair(
     before = {answer.id: _value(answer, metric) for answer in first}
     both = {answer.id: answer for answer in second if answer.id in before}
     sizes = Counter(answer.group for answer in both.values())
-    by_item = {id_: Pair(before[id_], _value(answer, metric)) for id_, answer in both.items()}
+    by_item = {
+        id_: Pair(before[id_], _value(answer, metric), graded=bool(answer.golds))
+        for id_, answer in both.items()
+    }
     by_group = {
-        id_: Pair(before[id_], _value(answer, metric), len(both) / len(sizes) / sizes[answer.group])
+        id_: replace(by_item[id_], weight=len(both) / len(sizes) / sizes[answer.group])
         for id_, answer in both.items()
     }
     return min((by_item, by_group), key=lambda pairs: abs(_mean_of_second(pairs) - score)) if both else {}
@@ -102,7 +115,8 @@ def difference(languages: Sequence[Pairs], seed: int) -> Difference | None:
     drawn = draws @ weight
     means = np.divide(draws @ gain, drawn, out=np.zeros_like(drawn), where=drawn > 0).mean(axis=1)
     low, high = (float(bound) for bound in np.quantile(means, [0.025, 0.975]))
-    return Difference(value, min(low, value), max(high, value), sum(len(pairs) for pairs in languages))
+    graded = any(p.graded for pairs in languages for p in pairs.values())
+    return Difference(value, min(low, value), max(high, value), sum(map(len, languages)), graded)
 
 
 def mean(values: Sequence[float]) -> float:

@@ -13,6 +13,7 @@ from calque.reports.run import LossPoint, Run, Score, System
 from calque.reports.verdict import benchmarks, metrics
 
 POINTS = 160  # of a loss curve; longer ones are averaged
+STYLES = 6  # colours, each with a mark
 STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -79,7 +80,7 @@ def _dot(run: Run, system: System, score: Score, end: float) -> Dot:
 
 def style_of(run: Run, role: str) -> int:
     """Number a role's colour and mark: the same one everywhere on the page."""
-    return run.roles.index(role) % 6 if role in run.roles else 0
+    return run.roles.index(role) % STYLES if role in run.roles else 0
 
 
 def _known(first: float, second: float) -> float:
@@ -129,19 +130,21 @@ def loss_panels(run: Run) -> tuple[LossPanel, ...]:
         return ()
     losses = axis(min(values), max(values))
     languages = dict.fromkeys(s.language for s in run.manifest.systems if s.name in drawn)
-    return tuple(_loss_panel(run, drawn, language, losses) for language in languages)
+    return tuple(panel for language in languages for panel in _loss_panels(run, drawn, language, losses))
 
 
-def _loss_panel(
+def _loss_panels(
     run: Run, drawn: dict[str, list[tuple[float, float]]], language: str, losses: tuple[Tick, ...]
-) -> LossPanel:
+) -> Iterator[LossPanel]:
+    """The curves of one language; in several panels of equal axes where they are more than one can tell apart."""
     systems = [s for s in run.manifest.systems if s.language == language and s.name in drawn]
     longest = max(run.losses[s.name][-1].step for s in systems)
     step = next((s * 10**k for k in range(9) for s in (1, 2, 5) if s * 10**k * 4 >= longest), longest)
     steps = tuple(Tick(round(100 * x / longest, 2), x) for x in range(0, longest + 1, step))
-    return LossPanel(
-        language, steps, losses, tuple(_curve(run, s, drawn[s.name], longest, losses) for s in systems)
-    )
+    for start in range(0, len(systems), STYLES):
+        part = systems[start : start + STYLES]
+        curves = tuple(_curve(run, s, drawn[s.name], longest, losses) for s in part)
+        yield LossPanel(language, steps, losses, curves)
 
 
 def _curve(

@@ -4,30 +4,15 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Iterable, Iterator, Mapping
-from functools import partial
 from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 from calque.errors import Problem, RunError
-from calque.languages import LANGUAGES
-from calque.reports.reading import read_list, read_object, read_rows, read_text, shaped
-from calque.reports.run import (
-    Counts,
-    Drop,
-    FileCount,
-    Length,
-    LossPoint,
-    Manifest,
-    Run,
-    Score,
-    Step,
-    System,
-    number,
-)
+from calque.reports.counts import read_counts, read_fertility, read_lengths
+from calque.reports.reading import number, read_object, read_rows, read_text, shaped
+from calque.reports.run import LossPoint, Manifest, Run, Score, Step, System
 
 T = TypeVar("T")
-
-EXAMPLES_PER_REASON = 2
 
 
 def read_run(folder: Path) -> Run:
@@ -54,20 +39,24 @@ def read_run(folder: Path) -> Run:
     encoded = {
         step.name.removeprefix("encode-"): places[step.name] for step in steps if step.kind == "encode"
     }
+    counts = {
+        step.name: found for step in steps if (found := read_counts(places[step.name], step.name, step.kind))
+    }
+    asked = {key: name for place, name in evaluations for key in _asked(place, name)}
     return Run(
         name=folder.resolve().name,
         manifest=manifest,
         recipe_text=read_text(folder / "recipe.yaml"),
         steps=steps,
         scores=scores,
-        counts=tuple(c for step in steps for c in _counts(places[step.name], step)),
-        lengths=_present((name, tuple(_lengths(place))) for name, place in encoded.items()),
+        counts=tuple(counts.values()),
+        lengths=_present((name, read_lengths(place)) for name, place in encoded.items()),
+        fertility=_present((name, read_fertility(place)) for name, place in encoded.items()),
         losses=_present((name, _losses(places[step.name], step)) for name, step in tuned.items()),
         lineage=_present((name, _lineage(places[step.name])) for name, step in tuned.items()),
         samples=_present((name, tuple(_segments(place))) for name, place in encoded.items()),
-        answer_files={
-            key: place / "answers.jsonl" for place, name in evaluations for key in _asked(place, name)
-        },
+        asked={key: counts[name] for key, name in asked.items() if name in counts},
+        answer_files={key: places[name] / "answers.jsonl" for key, name in asked.items()},
     )
 
 
@@ -128,83 +117,6 @@ def _model(row: Mapping[str, Any]) -> dict[str, Any]:
 def _portable(name: str) -> str:
     """A model's name of the hub as it is; of a path on some machine the last part alone."""
     return PurePath(name).name if name.startswith(("/", "~", ".")) else name
-
-
-def _counts(place: Path, step: Step) -> Iterator[Counts]:
-    path = place / "counts.json"
-    row = read_object(path)
-    if "rows" not in row or "kept" not in row:
-        return
-    subject = step.name.removeprefix(f"{step.kind}-")
-    part, _, language = subject.rpartition("-")
-    has_language = step.kind in ("demonstrate", "evaluate") and language in LANGUAGES
-    yield shaped(
-        lambda: Counts(
-            step=step.name,
-            kind=step.kind,
-            subject=part if has_language else subject,
-            language=language if has_language else "",
-            rows=int(row["rows"]),
-            kept=int(row["kept"]),
-            dropped=_by_reason(row.get("dropped")),
-            files=tuple(_file(file) for file in row.get("files") or ()),
-            parts={str(k): int(v) for k, v in row["parts"].items()} if row.get("parts") else None,
-            examples=_examples(place / "dropped.jsonl"),
-        ),
-        path,
-    )
-
-
-def _by_reason(row: Any) -> dict[str, int]:
-    return {
-        str(reason): int(n) for reason, n in sorted((row or {}).items(), key=lambda item: (-item[1], item[0]))
-    }
-
-
-def _file(row: Any) -> FileCount:
-    """A file is listed by its name alone, or with its counts."""
-    if not isinstance(row, dict):
-        return FileCount(PurePath(str(row)).name)
-    name = next((row[key] for key in ("file", "name", "path") if row.get(key)), "")
-    rows, kept = (None if row.get(key) is None else int(row[key]) for key in ("rows", "kept"))
-    return FileCount(PurePath(str(name)).name, rows, kept, _by_reason(row.get("dropped")))
-
-
-def _examples(path: Path) -> tuple[Drop, ...]:
-    """The first rows that were dropped for each reason."""
-    kept: dict[str, list[Drop]] = {}
-    for drop in read_rows(path, _drop):
-        seen = kept.setdefault(drop.reason, [])
-        if len(seen) < EXAMPLES_PER_REASON:
-            seen.append(drop)
-    return tuple(drop for _, drops in sorted(kept.items()) for drop in drops)
-
-
-def _drop(row: Mapping[str, Any]) -> Drop:
-    text = {key: str(row.get(key) or "") for key in ("file", "reason", "detail", "raw")}
-    return Drop(
-        PurePath(text["file"]).name, int(row.get("row") or 0), text["reason"], text["detail"], text["raw"]
-    )
-
-
-def _lengths(place: Path) -> Iterator[Length]:
-    path = place / "lengths.json"
-    for row in read_list(path):
-        yield shaped(partial(_length, row), path)
-
-
-def _length(row: Mapping[str, Any]) -> Length:
-    whole = {
-        key: int(row.get(key) or 0)
-        for key in ("rows", "tokens", "trained_tokens", "words", "longest", "truncated", "dropped")
-    }
-    return Length(
-        language=str(row["language"]),
-        kind=str(row["kind"]),
-        tokens_per_word=number(row.get("tokens_per_word")),
-        tokens_per_character=number(row.get("tokens_per_character")),
-        **whole,
-    )
 
 
 def _losses(place: Path, step: Step) -> tuple[LossPoint, ...]:

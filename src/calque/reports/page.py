@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,12 +10,16 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from calque.corpora.writing import write_text
+from calque.errors import Problem, UsageError
 from calque.languages import LANGUAGES
 from calque.reports import numbers
 from calque.reports.answers import draw_samples
-from calque.reports.effort import efforts
+from calque.reports.asked import questions
 from calque.reports.figures import loss_panels, score_panels, style_of
 from calque.reports.folder import read_run
+from calque.reports.layout import MOST_ACROSS, layout
+from calque.reports.leads import leads
 from calque.reports.run import Run
 from calque.reports.side_by_side import side_by_side
 from calque.reports.verdict import english, verdict
@@ -27,16 +30,15 @@ LONGEST = 1200  # characters of a text that are shown
 def write_report(runs: Sequence[Path], out: Path) -> Path:
     """Read run folders and write the page to `out`, all of it or nothing. The same runs give the same bytes.
 
-    Raises `RunError` where a folder is no run or a file in it is damaged.
+    Raises `RunError` where a folder is no run or a file in it is damaged, `UsageError` where `out` cannot be written.
     """
     page = render([read_run(folder) for folder in runs])
-    out.parent.mkdir(parents=True, exist_ok=True)
-    draft = out.with_name(f".{out.name}.draft")
-    with draft.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(page)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(out)
+    try:
+        write_text(out, page)
+    except OSError as error:
+        reason = "it is a folder" if out.is_dir() else error.strerror
+        remedy = f"name a file to write, such as {out / 'report.html' if out.is_dir() else 'report.html'}"
+        raise UsageError(Problem(f"the page cannot be written: {reason}", str(out), remedy=remedy)) from None
     return out
 
 
@@ -55,13 +57,16 @@ def render(runs: Sequence[Run]) -> str:
 
 def _view(run: Run) -> dict[str, Any]:
     """Gather what the templates show of one run."""
+    found, in_english = verdict(run), english(run)
     return {
         "run": run,
-        "verdict": verdict(run),
-        "every_metric": verdict(run, every_metric=True),
-        "efforts": efforts(run),
+        "verdict": found,
+        "tables": layout(found),
+        "every_metric": layout(verdict(run, every_metric=True)),
+        "leads": leads(run, found, in_english),
+        "questions": questions(run),
         "panels": score_panels(run),
-        "english": english(run),
+        "english": in_english,
         "losses": loss_panels(run),
         "samples": draw_samples(run),
         "style": partial(style_of, run),
@@ -77,9 +82,9 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    names = ("percent", "interval", "points", "points_interval", "count", "span", "decimal")
+    names = ("percent", "points", "points_interval", "count", "span", "decimal")
     environment.filters.update({name: getattr(numbers, name) for name in names})
-    environment.globals.update(span=numbers.span)
+    environment.globals.update(span=numbers.span, interval=numbers.interval, most=MOST_ACROSS)
     environment.filters.update(language_name=language_name, shortened=shortened, settings=settings)
     return environment
 

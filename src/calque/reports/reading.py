@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -71,6 +72,11 @@ def shaped(make: Callable[[], T], path: Path, line: int | None = None) -> T:
         raise RunError(Problem(f"field {missing} is missing", file=str(path), line=line)) from None
     except (TypeError, ValueError, AttributeError) as error:
         raise RunError(Problem(f"a field is of another form: {error}", file=str(path), line=line)) from None
+
+
+def number(value: object) -> float:
+    """A figure that may be unknown (null): NaN then."""
+    return math.nan if value is None else float(value)  # type: ignore[arg-type]
 
 
 def _parse(text: str, path: Path, line: int | None) -> Any:

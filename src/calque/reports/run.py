@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from calque.reports.reading import read_rows
+from calque.reports.counts import Counts, Fertility, Length
+from calque.reports.reading import number, read_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,65 +118,6 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class FileCount:
-    """A file that was read, with its own counts where they were kept."""
-
-    name: str
-    rows: int | None = None
-    kept: int | None = None
-    dropped: Mapping[str, int] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Drop:
-    """One row that was put aside, with its reason."""
-
-    file: str
-    row: int
-    reason: str
-    detail: str
-    raw: str
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """Rows in = rows kept + rows dropped, for one step; `subject` is its part of the data or its system."""
-
-    step: str
-    kind: str
-    subject: str
-    language: str
-    rows: int
-    kept: int
-    dropped: Mapping[str, int]
-    files: tuple[FileCount, ...] = ()
-    parts: Mapping[str, int] | None = None
-    examples: tuple[Drop, ...] = ()
-
-    @property
-    def adds_up(self) -> bool:
-        """Whether no row was lost in silence."""
-        return self.rows == self.kept + sum(self.dropped.values())
-
-
-@dataclass(frozen=True, slots=True)
-class Length:
-    """Lengths of the rows of one language and kind, in tokens of the model's tokenizer."""
-
-    language: str
-    kind: str
-    rows: int
-    tokens: int
-    trained_tokens: int
-    words: int
-    tokens_per_word: float
-    tokens_per_character: float
-    longest: int
-    truncated: int
-    dropped: int
-
-
-@dataclass(frozen=True, slots=True)
 class LossPoint:
     """One optimiser step: the mean loss per trained token, in nats."""
 
@@ -188,7 +130,10 @@ class LossPoint:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run folder. Mappings are keyed by the system's name; answers stay on disk until they are asked for."""
+    """One run folder. Answers stay on disk until they are asked for.
+
+    Mappings are keyed by the system's name; `asked` and `answer_files` by system, benchmark and language.
+    """
 
     name: str
     manifest: Manifest
@@ -197,9 +142,11 @@ class Run:
     scores: tuple[Score, ...]
     counts: tuple[Counts, ...]
     lengths: Mapping[str, tuple[Length, ...]]
+    fertility: Mapping[str, tuple[Fertility, ...]]
     losses: Mapping[str, tuple[LossPoint, ...]]
     lineage: Mapping[str, Mapping[str, Any]]
     samples: Mapping[str, tuple[tuple[str, bool], ...]]
+    asked: Mapping[tuple[str, str, str], Counts]
     answer_files: Mapping[tuple[str, str, str], Path]
 
     @property
@@ -217,6 +164,14 @@ class Run:
         path = self.answer_files.get((system, benchmark, language))
         if path is not None:
             yield from read_rows(path, Answer.of)
+
+    def graded(self, system: str, benchmark: str, language: str) -> tuple[Answer, ...]:
+        """The same without their texts, and kept: every comparison under every metric asks for them again."""
+        path = self.answer_files.get((system, benchmark, language))
+        if path is None or not path.is_file():
+            return ()
+        seen = path.stat()
+        return _graded(path, seen.st_size, seen.st_mtime_ns)
 
     def score(self, system: str, benchmark: str, language: str, metric: str) -> Score | None:
         """That one score, if it is there."""
@@ -251,11 +206,11 @@ class Run:
         return None
 
 
-def number(value: object) -> float:
-    """A figure that may be unknown (null): NaN then."""
-    return math.nan if value is None else float(value)  # type: ignore[arg-type]
-
-
-def language_of(run: Run, system: str) -> str:
-    """The language a system was made for."""
-    return next((s.language for s in run.manifest.systems if s.name == system), "")
+@lru_cache(
+    maxsize=64
+)  # a benchmark in a language under a few dozen systems, which is what is drawn at a time
+def _graded(path: Path, _size: int, _changed: int) -> tuple[Answer, ...]:
+    return tuple(
+        replace(answer, question="", answer="", context="", choices=())
+        for answer in read_rows(path, Answer.of)
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Group, RenderableType
@@ -10,14 +11,21 @@ from rich.table import Table
 from rich.text import Text
 
 from calque.reports import numbers
+from calque.reports.asked import questions
+from calque.reports.compare import Difference
+from calque.reports.counts import Counts
 from calque.reports.folder import read_run
-from calque.reports.run import Counts, Run
-from calque.reports.verdict import Row, Verdict, verdict
+from calque.reports.layout import ANSWERED, Answered, Entry, Grid, Heading, layout
+from calque.reports.run import Run
+from calque.reports.verdict import Verdict, verdict
+
+MOST_IN_LINE = 3  # differences with their intervals
 
 
 def score_table(folder: Path) -> RenderableType:
     """The systems side by side on each benchmark's first metric, with paired differences and their intervals."""
-    return _tables(verdict(read_run(folder)))
+    run = read_run(folder)
+    return Group(_tables(verdict(run)), *_too_long(run))
 
 
 def show(folder: Path) -> RenderableType:
@@ -25,57 +33,71 @@ def show(folder: Path) -> RenderableType:
     run = read_run(folder)
     parts: list[RenderableType] = [Text(f"{run.manifest.recipe or run.name}: {folder}", style="bold")]
     parts += [Text(f"note: {note}", style="yellow") for note in run.manifest.notes]
-    parts.append(_steps(run))
-    table = verdict(run)
-    parts.append(_tables(table) if table.rows else Text("no scores yet", style="dim"))
-    return Group(*parts)
+    return Group(*parts, _steps(run), _tables(verdict(run)), *_too_long(run))
+
+
+def _too_long(run: Run) -> Iterator[Text]:
+    """A line for each benchmark of which a prompt did not fit: its scores are low for that reason."""
+    for asked in questions(run):
+        if asked.too_long:
+            which = f"{asked.benchmark} in {asked.language}" + (
+                "" if asked.all else f" ({', '.join(asked.systems)})"
+            )
+            share = f"{numbers.count(asked.too_long)} of {numbers.count(asked.counts.kept)}"
+            text = f"{which}: {share} prompts did not fit the model's context and count as wrong"
+            yield Text(text, style="yellow")
 
 
 def _tables(table: Verdict) -> RenderableType:
-    """One table, or two where there are several comparisons: a line of all would not fit a terminal."""
-    if len(table.comparisons) <= 1:
-        return _with_caption(_table(table, scores=True, differences=True))
-    return Group(
-        _table(table, scores=True, differences=False),
-        "",
-        _with_caption(_table(table, scores=False, differences=True)),
-    )
-
-
-def _with_caption(shown: Table) -> Group:
+    grids = layout(table)
+    if not grids:
+        return Text("nothing was scored yet, or the recipe names no benchmark", style="dim")
     text = "percent; differences in points, paired by question, with 95% intervals"
-    return Group(shown, Text(text, style="dim italic"))
+    return Group(*(part for grid in grids for part in (_table(grid), "")), Text(text, style="dim italic"))
 
 
-def _table(table: Verdict, *, scores: bool, differences: bool) -> Table:
-    shown = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
-    shown.add_column("benchmark")  # the one column that folds where the screen is narrow
-    shown.add_column("in", no_wrap=True)
-    for column in table.columns if scores else ():
-        shown.add_column(escape(column.role), justify="right", no_wrap=True)
-    for first, second in table.comparisons if differences else ():
-        shown.add_column(escape(f"{second}\n− {first}"), justify="right", no_wrap=True)
-    shown.add_column("n", justify="right", no_wrap=True)
+def _table(grid: Grid) -> Table:
+    title = [grid.title.text, "" if grid.title.where is None else grid.title.where or "mean"]
+    shown = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0), title_justify="left")
+    shown.title = escape(" ".join(filter(None, title))) or None
+    placed = grid.down[0].where is not None
+    shown.add_column(grid.down_is)  # the one column that folds where the screen is narrow
+    if placed:
+        shown.add_column("in", no_wrap=True)
+    for head in grid.across:
+        shown.add_column(_headed(head), justify="right", no_wrap=True)
+    # The intervals of many differences stand below them, or a line would not fit a terminal.
+    many = sum(isinstance(entry, Difference) for entry in grid.entries[0]) > MOST_IN_LINE
+    gap = "\n" if many else " "
     previous = ""
-    for row in table.rows:
-        shown.add_row(*_cells(row, row.benchmark != previous, scores=scores, differences=differences))
-        previous = row.benchmark
+    for head, entries in zip(grid.down, grid.entries, strict=True):
+        note = f"{gap}[dim]{escape(head.note)}[/]" if head.note else ""
+        name = escape(head.text) + note if head.text != previous else ""
+        shown.add_row(
+            name,
+            *([escape(head.where or "mean")] if placed else []),
+            *(_written(entry, gap) for entry in entries),
+        )
+        previous = head.text if placed else ""
     return shown
 
 
-def _cells(row: Row, first: bool, *, scores: bool, differences: bool) -> list[str]:
-    name = f"{escape(row.benchmark)} [dim]{escape(row.metric.replace('_', ' '))}[/]" if first else ""
-    cells = [name, escape(row.language or "mean")]
-    if scores:
-        cells += [numbers.UNKNOWN if cell is None else numbers.percent(cell.value) for cell in row.cells]
-    for difference in row.differences if differences else ():
-        if difference is None:
-            cells.append(numbers.UNKNOWN)
-            continue
-        colour = {"higher": "green", "lower": "red"}.get(difference.verdict, "default")
-        value = f"{numbers.points(difference.value)} {escape(numbers.points_interval(difference))}"
-        cells.append(f"[{colour}]{value}[/]")
-    return [*cells, numbers.count(row.n)]
+def _headed(head: Heading) -> str:
+    return "n" if head == ANSWERED else escape(f"{head.text}\n{head.note}".strip())
+
+
+def _written(entry: Entry, gap: str) -> str:
+    match entry:
+        case None:
+            return numbers.UNKNOWN
+        case Answered():
+            few = "" if entry.answered == (entry.n, entry.n) else f"{numbers.span(*entry.answered)} of "
+            return few + numbers.count(entry.n)
+        case Difference():
+            colour = {"higher": "green", "lower": "red"}.get(entry.verdict, "default")
+            interval = escape(numbers.points_interval(entry))
+            return f"[{colour}]{numbers.points(entry.value)}{gap}{interval}[/]"
+    return numbers.percent(entry.value)
 
 
 def _steps(run: Run) -> Table:

@@ -69,7 +69,7 @@ def _difference(
     first: Run, second: Run, system: str, benchmark: str, language: str, metric: str
 ) -> Difference | None:
     score = second.score(system, benchmark, language, metric)
-    answers = [run.answers(system, benchmark, language) for run in (first, second)]
+    answers = [run.graded(system, benchmark, language) for run in (first, second)]
     paired = pair(answers[0], answers[1], metric, score.value if score else math.nan)
     return difference([paired], first.manifest.seed)
 

@@ -57,7 +57,13 @@ class Verdict:
 
     def tally(self, comparison: int) -> dict[str, int]:
         """Count the verdicts of one comparison over benchmarks and languages, means left out."""
-        return _tally(row.differences[comparison] for row in self.rows if row.language)
+        return tally(row.differences[comparison] for row in self.rows if row.language)
+
+    @property
+    def ungraded(self) -> tuple[str, ...]:
+        """Benchmarks without gold answers: their differences are no wins and no losses."""
+        rows = [row for row in self.rows if any(d is not None and not d.graded for d in row.differences)]
+        return tuple(dict.fromkeys(row.benchmark for row in rows))
 
 
 def verdict(run: Run, every_metric: bool = False) -> Verdict:
@@ -87,7 +93,7 @@ def metrics(run: Run, benchmark: str) -> tuple[str, ...]:
 def gains(run: Run, first: str, second: str, benchmark: str, language: str, metric: str) -> Pairs:
     """Pair the answers of two systems, by their names."""
     score = run.score(second, benchmark, language, metric)
-    answers = [run.answers(system, benchmark, language) for system in (first, second)]
+    answers = [run.graded(system, benchmark, language) for system in (first, second)]
     return pair(answers[0], answers[1], metric, score.value if score else math.nan)
 
 
@@ -161,13 +167,9 @@ class English:
     system: System
     cells: Mapping[str, tuple[Cell, Difference | None]]
 
-    def tally(self) -> dict[str, int]:
-        """Count the verdicts against the untuned model over benchmarks."""
-        return _tally(change for _, change in self.cells.values())
 
-
-def _tally(differences: Iterable[Difference | None]) -> dict[str, int]:
-    """Count what the differences allow to say."""
+def tally(differences: Iterable[Difference | None]) -> dict[str, int]:
+    """Count what the differences allow to say; those that are not graded say nothing of better or worse."""
     verdicts = [d.verdict for d in differences if d is not None]
     order = ("higher", "lower", "no difference shown", "too few to say")
     return {verdict: verdicts.count(verdict) for verdict in order if verdict in verdicts}

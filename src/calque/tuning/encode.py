@@ -20,7 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from calque.errors import DataError, ModelError, Problem, raise_all
-from calque.records import Demonstration, Rejected
+from calque.languages import LANGUAGES
+from calque.records import Demonstration, Message, Rejected
 
 if TYPE_CHECKING:
     from calque.prompts.encoding import Encoded, Encoder
@@ -66,25 +67,46 @@ class EncodedSet:
 
 @dataclass
 class LengthCount:
-    """What one language and kind costs in tokens; `words` are runs between spaces."""
+    """Lengths in tokens of the rows of one language and kind, as they are trained on: with the template, after a cut.
+
+    `longest` is the longest before any cut, kept or not.
+    """
 
     language: str
     kind: str
     rows: int = 0
     tokens: int = 0
     trained_tokens: int = 0
-    characters: int = 0
-    words: int = 0
     longest: int = 0
     truncated: int = 0
     dropped: int = 0
 
+
+@dataclass
+class TextCount:
+    """What the texts of one language take in tokens, uncut and without the template, of all rows, kept or not."""
+
+    language: str
+    tokens: int = 0
+    characters: int = 0
+    words: int = 0
+
+    def add(self, message: Message, tokens: int) -> None:
+        """Count one message; its words are runs between spaces."""
+        self.tokens += tokens
+        self.characters += sum(map(len, message.texts))
+        self.words += sum(len(text.split()) for text in message.texts)
+
     def to_row(self) -> dict[str, Any]:
-        """The row of `lengths.json`: the counts with fertility, which is taken over the text's own tokens."""
-        row = asdict(self)
-        row["tokens_per_word"] = round(self.tokens / self.words, 4) if self.words else 0.0
-        row["tokens_per_character"] = round(self.tokens / self.characters, 4) if self.characters else 0.0
-        return row
+        """The row of `fertility.json`; words are null in a language that writes no spaces between them."""
+        known = LANGUAGES.get(self.language)
+        words = None if known is not None and known.words == "characters" else self.words
+        return {
+            **asdict(self),
+            "words": words,
+            "tokens_per_word": round(self.tokens / words, 4) if words else None,
+            "tokens_per_character": round(self.tokens / self.characters, 4) if self.characters else None,
+        }
 
 
 @dataclass
@@ -97,12 +119,15 @@ class Encoding:
     trained: list[npt.NDArray[np.bool_]] = field(default_factory=list)
     lengths: list[int] = field(default_factory=list)
     counts: dict[tuple[str, str], LengthCount] = field(default_factory=dict)
+    texts: dict[str, TextCount] = field(default_factory=dict)
     rejected: list[Rejected] = field(default_factory=list)
     too_long: list[tuple[Demonstration, int]] = field(default_factory=list)
     untrained: list[Demonstration] = field(default_factory=list)
 
     def add(self, demonstration: Demonstration, row: Encoded) -> None:
         """Take one row in, or put it aside with its reason."""
+        for message, tokens in zip(demonstration.messages, row.own, strict=True):
+            self.texts.setdefault(message.language, TextCount(message.language)).add(message, tokens)
         key = (demonstration.languages[2], demonstration.kind)
         row = replace(row, trained=[False, *row.trained[1:]])  # nothing predicts the first
         if not any(row.trained):
@@ -123,12 +148,9 @@ class Encoding:
                 return
             count.truncated += 1
             row = replace(row, ids=row.ids[: self.max_tokens], trained=row.trained[: self.max_tokens])
-        text = [part for m in demonstration.messages for part in (m.text, m.input) if part]
         count.rows += 1
         count.tokens += len(row.ids)
         count.trained_tokens += sum(row.trained)
-        count.characters += sum(map(len, text))
-        count.words += sum(len(part.split()) for part in text)
         self.tokens.append(np.asarray(row.ids, dtype=np.int32))
         self.trained.append(np.asarray(row.trained, dtype=np.bool_))
         self.lengths.append(len(row.ids))

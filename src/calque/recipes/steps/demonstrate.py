@@ -101,6 +101,7 @@ class Demonstrate:
                 share_into_target=part.share_into_target,
                 prompt_language=part.prompt_language,
                 seed=self.seed,
+                shuffled=part.shuffled,
             )
         except CalqueError as error:
             raise type(error)(*(_at(problem, pairs.paths[0]) for problem in error.problems)) from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -55,7 +55,7 @@ class Encode:
         return ""
 
     def carry_out(self, work: Work) -> dict[str, Any]:
-        """Write the arrays, lengths.json, sample.json, dropped.jsonl and counts.json."""
+        """Write the arrays, lengths.json, fertility.json, sample.json, dropped.jsonl and counts.json."""
         from calque.tuning.encode import (
             check_fits,
             check_stop_tokens,
@@ -71,7 +71,8 @@ class Encode:
             rows, encoder, max_tokens=tuning.max_tokens, overlong=tuning.overlong
         )
         encoded = encoding.arrays()
-        lengths = [count.to_row() for _, count in sorted(encoding.counts.items())]
+        lengths = [asdict(count) for _, count in sorted(encoding.counts.items())]
+        fertility = [count.to_row() for _, count in sorted(encoding.texts.items())]
         truncated = sum(count.truncated for count in encoding.counts.values())
         check_stop_tokens(encoded, [encoder.stop_id], truncated)
         config, name = work.workshop.config, work.workshop.base.name
@@ -79,6 +80,7 @@ class Encode:
         check_fits(encoded, context, getattr(config, "vocab_size", None), name)
         write_encoded(encoded, work.folder)
         write_json(work.folder / "lengths.json", lengths)
+        write_json(work.folder / "fertility.json", fertility)
         write_text(work.folder / "sample.json", sample_segments(encoder, rows[0]))
         write_jsonl(work.folder / "dropped.jsonl", (row.to_row() for row in encoding.rejected))
         reasons = Counter(row.reason for row in encoding.rejected)

@@ -45,6 +45,7 @@ class Evaluate:
             "language": self.benchmark.language,
             "prompt_language": self.evaluate.prompt_language,
             "limit": self.evaluate.limit,
+            "max_new_tokens": self.evaluate.max_new_tokens.get(self.benchmark.name),
             "precision": self.evaluate.precision,
             **template_settings(self.model_settings),
             "system": self.system.name,
@@ -93,7 +94,8 @@ class Evaluate:
 
         tuned = work.after[self.after[0]] if self.after else None
         engine = work.workshop.engine(self.system.name, tuned, self.evaluate.precision)
-        passes = 2 if benchmark_of(self.benchmark.name).chooses else 1
+        made = benchmark_of(self.benchmark.name)
+        passes = int(made.writes) + int(bool(made.chooses))
         done, total = 0, passes * len(self._items().items)
 
         def progress(more: int, /) -> None:
@@ -111,6 +113,7 @@ class Evaluate:
             seed=self.seed,
             prompt_language=self.evaluate.prompt_language,
             limit=self.evaluate.limit,
+            max_new_tokens=self.evaluate.max_new_tokens.get(self.benchmark.name),
             progress=progress,
         )
         return dict(read_json(work.folder / "counts.json"))

@@ -1,0 +1,44 @@
+"""How many questions of each benchmark were asked, which were put aside, and which could not be answered at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from calque.reports.counts import Counts
+from calque.reports.run import Run
+
+TOO_LONG = "prompt_too_long"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A benchmark in a language and the systems for which it came to the same counts; `all` where it did for all."""
+
+    benchmark: str
+    language: str
+    systems: tuple[str, ...]
+    all: bool
+    counts: Counts
+
+    @property
+    def too_long(self) -> int:
+        """How many prompts left no room for an answer in the model's context; they count as wrong."""
+        return self.counts.notes.get(TOO_LONG, 0)
+
+
+def questions(run: Run) -> tuple[Asked, ...]:
+    """List what was asked, by benchmark and language; systems with the same counts stand together."""
+    groups: dict[tuple[str, str], dict[tuple[object, ...], list[tuple[str, Counts]]]] = {}
+    for system in run.manifest.systems:
+        for (name, benchmark, language), counts in run.asked.items():
+            if name == system.name:
+                alike = (counts.rows, counts.kept, *counts.dropped.items(), *counts.notes.items())
+                groups.setdefault((benchmark, language), {}).setdefault(alike, []).append((name, counts))
+    benchmarks = list(dict.fromkeys(benchmark for benchmark, _ in groups))
+    languages = list(dict.fromkeys((*run.manifest.languages, *(language for _, language in groups))))
+    order = sorted(groups, key=lambda place: (benchmarks.index(place[0]), languages.index(place[1])))
+    return tuple(
+        Asked(*place, tuple(name for name, _ in same), len(groups[place]) == 1, same[0][1])
+        for place in order
+        for same in groups[place].values()
+    )
