@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from calque.corpora.writing import write_json, write_text
+from calque.corpora.json_rows import read_json
+from calque.corpora.writing import write_json, write_jsonl, write_text
+from calque.demonstrations.wordings import wordings
+from calque.errors import DataError, ModelError, Problem, UsageError
 from calque.lab.lexicon import Lexicon, given_names, languages, lexicon
-from calque.lab.tasks import LETTERS, Task, Tasks, instruction_tasks, pick, some, tell
-from calque.lab.world import Entity, Frame, World, make_world_of
+from calque.lab.passages import passages, seed_pairs
+from calque.lab.sets import Sets, evaluation_sets, instruction_tasks
+from calque.lab.tasks import LETTERS, LOGIC, TRANSLATION, Task, pick, some, tell
+from calque.lab.world import Entity, Frame, Random, World, make_world_of
 from calque.randomness import stream
 
-PEOPLE = 240
-INSTRUCTIONS = 1600
-PAIRS = 2400
-QUESTIONS = 150  # of each extractive benchmark
-CHOICES_PER_RELATION = 25
-LOGIC_PER_TASK = 40
-TRAINING_PHRASINGS = (0, 1, 2)
-KEPT_PHRASING = 3  # of the questions: evaluation alone asks so
+PEOPLE = 300
+COVERAGE = 0.5
+PAIRS = 6000
 
 
 def frame() -> Frame:
@@ -36,112 +35,161 @@ def frame() -> Frame:
     return Frame(relations, list(words.data["things"]), given_names())
 
 
-def world_of(*, seed: int, people: int = PEOPLE) -> World:
+def world_of(*, seed: int, people: int = PEOPLE, coverage: float = COVERAGE) -> World:
     """The world of a seed."""
-    return make_world_of(frame(), seed=seed, people=people)
+    return make_world_of(frame(), seed=seed, people=people, coverage=coverage)
 
 
-def make_world(out: Path, *, seed: int = 0, people: int = PEOPLE) -> Path:
-    """Write all files of a world, its base model and its recipe into folder `out`. The same seed gives the same bytes."""
-    world = world_of(seed=seed, people=people)
-    write_instructions(world, out)
-    write_translations(world, out)
-    for language in languages():
+def make_world(
+    out: Path,
+    *,
+    seed: int = 0,
+    people: int = PEOPLE,
+    coverage: float = COVERAGE,
+    targets: Sequence[str] = (),
+    base: Path | None = None,
+) -> Path:
+    """Write all files of a world, its base model and its recipe into folder `out`. The same seed gives the same bytes.
+
+    `targets` are the languages beside English; all by default. `base` is a model that `pretrain` made, in place of the
+    shipped one; the world is then its world.
+    """
+    unknown = [code for code in targets if code not in languages()[1:]]
+    if unknown:
+        remedy = f"there are: {', '.join(languages()[1:])}"
+        raise UsageError(
+            Problem(f"the lab does not speak {', '.join(unknown)}", "command line", remedy=remedy)
+        )
+    if base is not None:
+        seed, people = told_of(base)
+    chosen = ("en", *(targets or languages()[1:]))
+    world = world_of(seed=seed, people=people, coverage=coverage)
+    tasks, sets = instruction_tasks(world), evaluation_sets(world)
+    development = evaluation_sets(world, "development")
+    for language in chosen:
         words = lexicon(language)
-        for name, people_in_text in (("xquad", 1), ("mlqa", 2)):
-            tasks = Tasks(world, stream(seed, "lab", name), [KEPT_PHRASING])
-            rows = [tasks.text(people_in_text) for _ in range(QUESTIONS)]
-            write_json(out / f"{name}.{language}.json", squad(rows, words, name))
-        _write_mmlu(world, words, out / f"mmlu.{language}" / "test")
-        _write_bbh(world, words, out / f"bbh.{language}")
-    shipped = Path(str(resources.files("calque.lab"))) / "base"
-    shutil.copytree(shipped, out / "base", dirs_exist_ok=True)
+        write_json(out / f"instructions.{language}.json", [alpaca(task, words) for task in tasks])
+        write_benchmarks(sets, words, out)
+        write_benchmarks(development, words, out / "development")
+        if language != "en":
+            write_translations(world, language, out)
+            write_jsonl(out / f"passages.{language}.jsonl", (p.to_row() for p in passages(world, words)))
+            write_json(out / f"seed-pairs.en-{language}.json", seed_pairs(world, words))
+    shutil.copytree(base or shipped_base(), out / "base", dirs_exist_ok=True)
     recipe = (resources.files("calque.lab") / "crossalpaca.yaml").read_text(encoding="utf-8")
     write_text(out / "crossalpaca.yaml", recipe)
     return out
 
 
-def write_instructions(world: World, out: Path) -> None:
-    """Alpaca files, one for each language, row for row the same."""
-    random = stream(world.seed, "lab", "instructions")
-    tasks = instruction_tasks(world, random, INSTRUCTIONS, TRAINING_PHRASINGS)
-    for language in languages():
-        write_json(out / f"instructions.{language}.json", [alpaca(task, lexicon(language)) for task in tasks])
+def shipped_base() -> Path:
+    """The base model that comes with calque: it knows the world of seed 0."""
+    return Path(str(resources.files("calque.lab"))) / "base"
+
+
+def told_of(base: Path) -> tuple[int, int]:
+    """Seed and number of people of the world that a base has read of. Raises `ModelError` if it is no base of the lab."""
+    try:
+        gates = read_json(base / "gates.json")
+        return int(gates["seed"]), int(gates["people"])
+    except (DataError, KeyError, TypeError, ValueError) as error:
+        remedy = "make one with: calque lab pretrain FOLDER"
+        raise ModelError(
+            Problem("is no base of the lab: its gates.json is missing or damaged", str(base), remedy=remedy)
+        ) from error
 
 
 def alpaca(task: Task, words: Lexicon) -> dict[str, str]:
     """One row of an Alpaca file."""
-    asks, question = words.data["instructions"], task.question(words)
+    lines = [task.question(words)]
     if task.kind == "text":
-        instruction, material = asks["text"], f"{task.text(words)}\n{question}"
-    elif task.kind == "memory":
-        instruction, material = asks["memory"][task.wording], question
-    elif task.kind == "sentence":
-        instruction, material = asks["sentence"], question
-    elif task.kind == "choice":
-        options = [f"{letter}. {o}" for letter, o in zip(LETTERS, task.choices(words), strict=True)]
-        instruction, material = asks["choice"], "\n".join([question, *options])
-    else:
-        instruction, material = words.data["logic"][task.kind]["instruction"], question
-    return {"instruction": instruction, "input": material, "output": task.answer(words)}
+        lines.insert(0, task.text(words))
+    lines += _options(task, words) if task.kind == "choice" else []
+    return {
+        "instruction": task.instruction(words),
+        "input": "\n".join(lines),
+        "output": task.answer(words),
+    }
 
 
-def write_translations(world: World, out: Path) -> None:
-    """Parallel sentences as TSV and as two text files: on passing people, those of group both, places, things."""
-    random = stream(world.seed, "lab", "translations")
+def _options(task: Task, words: Lexicon) -> list[str]:
+    return [f"{letter}. {option}" for letter, option in zip(LETTERS, task.choices(words), strict=True)]
+
+
+def write_translations(world: World, language: str, out: Path) -> None:
+    """Parallel sentences as TSV and as two text files: on passing people, those of group both, places, things.
+
+    All values occur in them, those that no instruction covers among them.
+    """
+    random = stream(world.seed, "lab", "translations")  # the same facts in each language
     shared = (*world.known("both"), *world.places, *world.things)
-    for language in languages()[1:]:
-        pairs: dict[tuple[str, str], None] = {}
-        while len(pairs) < PAIRS:
-            entity = world.stranger(random) if random.random() < 0.6 else pick(random, shared)
-            pairs[_pair(entity, language, random)] = None
-        name = f"translations.en-{language}"
-        write_text(out / f"{name}.tsv", "".join(f"{english}\t{other}\n" for english, other in pairs))
-        write_text(out / f"{name}.en", "".join(f"{english}\n" for english, _ in pairs))
-        write_text(out / f"{name}.{language}", "".join(f"{other}\n" for _, other in pairs))
+    pairs: dict[tuple[str, str], None] = {}
+    while len(pairs) < PAIRS:
+        passing = random.random() < 0.6
+        entity = world.stranger(random, "learning") if passing else pick(random, shared)
+        pairs[_pair(entity, language, random)] = None
+    name = f"translations.en-{language}"
+    write_text(out / f"{name}.tsv", "".join(f"{english}\t{other}\n" for english, other in pairs))
+    write_text(out / f"{name}.en", "".join(f"{english}\n" for english, _ in pairs))
+    write_text(out / f"{name}.{language}", "".join(f"{other}\n" for _, other in pairs))
 
 
-def _pair(entity: Entity, language: str, random: np.random.Generator) -> tuple[str, str]:
+def _pair(entity: Entity, language: str, random: Random) -> tuple[str, str]:
     told = tell(entity, some(entity, random, 1, 2), random)
-    english, other = (" ".join(t.say(words) for t in told) for words in (lexicon("en"), lexicon(language)))
+    english, other = (w.join(t.say(w) for t in told) for w in (lexicon("en"), lexicon(language)))
     return english, other
 
 
-def squad(tasks: list[Task], words: Lexicon, title: str) -> dict[str, Any]:
-    """Questions on texts, in the form of SQuAD: the answer's first place in its text is given."""
+def write_benchmarks(sets: Sets, words: Lexicon, out: Path) -> None:
+    """The benchmarks of one language: SQuAD-form JSON twice, MMLU's CSV, BBH's JSON, and open questions as JSON lines."""
+    language = words.language
+    for name in ("xquad", "mlqa"):
+        write_json(out / f"{name}.{language}.json", squad(sets[name], words, name))
+    for relation in dict.fromkeys(_group(id_) for id_ in sets["mmlu"]):
+        text = io.StringIO()
+        table = csv.writer(text, lineterminator="\n")
+        for task in _of(sets["mmlu"], relation):
+            table.writerow([task.question(words), *task.choices(words), task.answer(words)])
+        write_text(out / f"mmlu.{language}" / "test" / f"{relation}_test.csv", text.getvalue())
+    for kind in LOGIC:
+        examples = [{"input": t.question(words), "target": t.answer(words)} for t in _of(sets["bbh"], kind)]
+        write_json(out / f"bbh.{language}" / f"{kind}.json", {"examples": examples})
+    asked = {i: t for i, t in sets["open"].items() if t.kind not in TRANSLATION or language != "en"}
+    write_jsonl(out / f"open.{language}.jsonl", (_open(i, t, words) for i, t in asked.items()))
+
+
+def squad(tasks: Mapping[str, Task], words: Lexicon, title: str) -> dict[str, Any]:
+    """Questions on texts, in the form of SQuAD: the answer's place in its text is given."""
     paragraphs = []
-    for i, task in enumerate(tasks):
+    for id_, task in tasks.items():
         context, answer = task.text(words), task.answer(words)
-        told = next(t for t in task.told if t.fact == task.asked)
-        start = context.index(answer, context.index(told.say(words)))
-        answers = [{"text": answer, "answer_start": start}]
-        qas = [{"id": f"{title}-{i:04}", "question": task.question(words), "answers": answers}]
+        said = next(t for t in task.told if t.fact == task.asked).say(words)
+        start = context.index(said) + _place(answer, said)
+        answers = [{"text": context[start : start + len(answer)], "answer_start": start}]
+        qas = [{"id": id_, "question": task.question(words), "answers": answers}]
         paragraphs.append({"context": context, "qas": qas})
     return {"version": "1.1", "data": [{"title": title, "paragraphs": paragraphs}]}
 
 
-def _write_mmlu(world: World, words: Lexicon, folder: Path) -> None:
-    """Knowledge of the tested people, one CSV for each relation: question, four options, letter."""
-    tested = world.known("tested")
-    for relation in words.relations("people"):
-        tasks = Tasks(world, stream(world.seed, "lab", "mmlu", relation), [KEPT_PHRASING])
-        text = io.StringIO()
-        table = csv.writer(text, lineterminator="\n")
-        for task in (tasks.choice(tested, relation) for _ in range(CHOICES_PER_RELATION)):
-            table.writerow([task.question(words), *task.choices(words), task.answer(words)])
-        write_text(folder / f"{relation}_test.csv", text.getvalue())
+def _place(answer: str, said: str) -> int:
+    """Where the answer stands in its sentence: as a word if it does, not in a name that begins like it (Rom, Romina)."""
+    word = re.search(rf"(?<!\w){re.escape(answer)}(?!\w)", said, re.IGNORECASE)
+    return word.start() if word else said.lower().index(answer.lower())
 
 
-def _write_bbh(world: World, words: Lexicon, folder: Path) -> None:
-    """Comparing, counting and two steps, on passing people."""
-    for name, tasks in logic_tasks(world):
-        examples = [{"input": task.question(words), "target": task.answer(words)} for task in tasks]
-        write_json(folder / f"{name}.json", {"examples": examples})
+def _open(id_: str, task: Task, words: Lexicon) -> dict[str, str]:
+    """A question as in the files of Vicuna's and MT-bench's questions."""
+    if task.kind in TRANSLATION:
+        source, target = ("en", words.language) if task.kind == "into" else (words.language, "en")
+        parts = (wordings(source).ask(task.wording, source, target), task.text(lexicon(source)))
+    else:
+        parts = (task.instruction(words), task.question(words))
+    text = "\n".join(part for part in parts if part)
+    return {"question_id": id_, "category": id_.split("-", maxsplit=1)[0], "text": text}
 
 
-def logic_tasks(world: World) -> Iterator[tuple[str, list[Task]]]:
-    """The logic tasks of the evaluation."""
-    for name in ("same", "count", "two_steps"):
-        tasks = Tasks(world, stream(world.seed, "lab", "bbh", name), [KEPT_PHRASING])
-        make: Callable[[], Task] = getattr(tasks, name)
-        yield name, [make() for _ in range(LOGIC_PER_TASK)]
+def _of(tasks: Mapping[str, Task], group: str) -> list[Task]:
+    return [task for id_, task in tasks.items() if _group(id_) == group]
+
+
+def _group(id_: str) -> str:
+    return id_.split(":", maxsplit=1)[0]

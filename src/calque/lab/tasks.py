@@ -2,36 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-import numpy as np
+from calque.lab.lexicon import AGAIN, Lexicon
+from calque.lab.world import Entity, Fact, Random, Split, Subject, World
 
-from calque.lab.lexicon import Lexicon
-from calque.lab.world import Entity, Fact, Group, World
+Kind = Literal[
+    "text",
+    "memory",
+    "choice",
+    "sentence",
+    "notes",
+    "portrait",
+    "into",
+    "from",
+    "same",
+    "count",
+    "two_steps",
+    "visited",
+]
 
-Kind = Literal["text", "memory", "choice", "sentence", "same", "count", "two_steps"]
-Random = np.random.Generator
+TRANSLATION: tuple[Kind, ...] = ("into", "from")  # from English into the other language, and back
+LOGIC: tuple[Kind, ...] = ("same", "count", "two_steps", "visited")
 LETTERS = "ABCD"
 
 
 @dataclass(frozen=True)
 class Told:
-    """A fact as a text tells it: by phrasing, or in short (`again`) behind another about the same person."""
+    """A fact as a text tells it: by phrasing, `AGAIN` being in short behind another about the same subject."""
 
     fact: Fact
     phrasing: int
-    again: bool = False
 
     def say(self, words: Lexicon) -> str:
         """The sentence."""
-        return words.again(self.fact) if self.again else words.statement(self.fact, self.phrasing)
+        return words.statement(self.fact, self.phrasing)
 
 
 @dataclass(frozen=True)
 class Task:
-    """One question with its one right answer. `options` are values; `about` are the people of a logic task."""
+    """One question with its right answer. `told` is the text that it is about, or, of what is to be written, the answer.
+
+    `options` are values; `about` are the people of a logic task.
+    """
 
     kind: Kind
     told: tuple[Told, ...]
@@ -41,23 +56,43 @@ class Task:
     about: tuple[Entity, ...] = ()
     wording: int = 0
 
+    @property
+    def subject(self) -> Subject:
+        """Whom or what the question is about."""
+        return self.about[0].subject if self.about else self.asked.subject
+
     def text(self, words: Lexicon) -> str:
-        """What is told."""
-        return " ".join(told.say(words) for told in self.told)
+        """What is told, as a text."""
+        return words.join(told.say(words) for told in self.told)
 
     def question(self, words: Lexicon) -> str:
-        """What is asked. A logic task is one text that ends with its question."""
-        asked, logic = self.asked, words.data["logic"]
+        """What is asked. A logic task is one text that ends with its question; notes are lines under a name."""
+        if self.kind in LOGIC:
+            return words.join([self.text(words), self._logic(words)])
+        if self.kind == "notes":
+            lines = [f"{words.label(t.fact.relation)}: {words.answer(t.fact)}" for t in self.told]
+            return "\n".join([words.name(self.subject), *lines])
+        if self.kind == "portrait":
+            return ""
+        return words.question(self.asked.subject, self.asked.relation, self.phrasing)
+
+    def _logic(self, words: Lexicon) -> str:
+        template = words.data["logic"][self.kind]["question"]
         if self.kind == "same":
             one, other = (words.name(entity.subject) for entity in self.about)
-            return str(logic["same"]["task"].format(text=self.text(words), one=one, other=other))
+            return words.fill(template, self.subject, one=one, other=other)
         if self.kind == "count":
-            animal = words.form(asked.relation, asked.value, "indef", asked.subject)
-            return str(logic["count"]["task"].format(text=self.text(words), indef=animal))
-        if self.kind == "two_steps":
-            name = words.name(self.about[0].subject)
-            return str(logic["two_steps"]["task"].format(text=self.text(words), name=name))
-        return words.question(asked.subject, asked.relation, self.phrasing)
+            animal = words.data["relations"][self.asked.relation]["values"][self.asked.value]
+            return words.fill(template, self.subject, animal)
+        return words.fill(template, self.subject)
+
+    def instruction(self, words: Lexicon) -> str:
+        """What is to be done with the question."""
+        if self.kind in LOGIC:
+            template: Any = words.data["logic"][self.kind]["instruction"]
+        else:
+            template = words.data["instructions"][self.kind]
+        return words.fill(template[self.wording] if self.kind == "memory" else template, self.subject)
 
     def choices(self, words: Lexicon) -> list[str]:
         """The options in words."""
@@ -76,6 +111,8 @@ class Task:
             return LETTERS[self.options.index(self.asked.value)]
         if self.kind == "sentence":
             return words.statement(self.asked, self.wording)
+        if self.kind in ("notes", "portrait"):
+            return self.text(words)
         return words.answer(self.asked)
 
 
@@ -85,10 +122,13 @@ def pick(random: Random, items: Sequence[Entity]) -> Entity:
 
 
 def tell(entity: Entity, relations: Sequence[str], random: Random, *, again: bool = True) -> tuple[Told, ...]:
-    """Facts of one person in a shuffled order; behind the first, some in short."""
+    """Facts of one subject in a shuffled order; behind the first, some in short."""
     order = [relations[i] for i in random.permutation(len(relations)).tolist()]
     return tuple(
-        Told(entity.facts[r], int(random.integers(4)), again and i > 0 and bool(random.random() < 0.4))
+        Told(
+            entity.facts[r],
+            AGAIN if again and i > 0 and bool(random.random() < 0.4) else int(random.integers(4)),
+        )
         for i, r in enumerate(order)
     )
 
@@ -101,20 +141,30 @@ def some(entity: Entity, random: Random, low: int, high: int) -> list[str]:
 
 
 class Tasks:
-    """Draws tasks. `phrasings` are those of the questions that may be used."""
+    """Draws tasks. `phrasings` are those of the questions that may be used; passing people are of `split` (None: any).
 
-    def __init__(self, world: World, random: Random, phrasings: Sequence[int]) -> None:
+    With `covered`, only facts that instructions may speak of are told and asked for.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        random: Random,
+        phrasings: Sequence[int],
+        split: Split | None = None,
+        *,
+        covered: bool = False,
+    ) -> None:
         self.world = world
         self.random = random
         self.phrasings = phrasings
+        self.split = split
+        self.covered = covered
 
     def text(self, people: int = 1) -> Task:
         """A question on a text about passing people."""
         told: list[Told] = []
-        entities: list[Entity] = []
-        for _ in range(people):
-            entity = self.world.stranger(self.random, *(e.subject for e in entities))
-            entities.append(entity)
+        for entity in self._strangers(people):
             told += tell(entity, some(entity, self.random, 2, 3 if people > 1 else 4), self.random)
         asked = told[int(self.random.integers(len(told)))].fact
         return Task("text", tuple(told), asked, self._phrasing())
@@ -128,22 +178,42 @@ class Tasks:
         fact = self._fact(known)
         return Task("sentence", (), fact, self._phrasing(), wording=int(self.random.integers(4)))
 
-    def choice(self, known: Sequence[Entity], relation: str = "") -> Task:
-        """The same, with four options."""
-        fact = self._fact(known, relation)
-        kind = fact.subject.kind
-        values = [v for v in self.world.frame.relations[kind][fact.relation] if v != fact.value]
+    def choice(self, known: Sequence[Entity], relation: str = "", told: tuple[Told, ...] = ()) -> Task:
+        """A question with four options, on what is known or, if something is `told`, on its first fact."""
+        fact = told[0].fact if told else self._fact(known, relation)
+        values = [
+            v
+            for v in self.world.values(fact)
+            if v != fact.value and self._may(fact.subject, fact.relation, v)
+        ]
         wrong = [values[i] for i in self.random.permutation(len(values))[:3].tolist()]
         right = int(self.random.integers(4))
         options = (*wrong[:right], fact.value, *wrong[right:])
-        return Task("choice", (), fact, self._phrasing(), options)
+        return Task("choice", told, fact, self._phrasing(), options)
+
+    def notes(self) -> Task:
+        """Notes on a passing person, to be written out in sentences."""
+        (entity,) = self._strangers(1)
+        told = tell(entity, some(entity, self.random, 2, 3), self.random)
+        return Task("notes", told, told[0].fact, 0)
+
+    def translation(self, kind: Kind) -> Task:
+        """Sentences about a passing person, to be translated into the other language, or from it."""
+        (entity,) = self._strangers(1)
+        told = tell(entity, some(entity, self.random, 1, 2), self.random)
+        return Task(kind, told, told[0].fact, 0, wording=int(self.random.integers(20)))
+
+    def portrait(self, known: Sequence[Entity]) -> Task:
+        """Two sentences on what is known of someone or something."""
+        entity = self._sayable(pick(self.random, known), 2, known)
+        told = tell(entity, some(entity, self.random, 2, 2), self.random)
+        return Task("portrait", told, told[0].fact, 0)
 
     def same(self) -> Task:
         """Ask whether two passing people live in the same city."""
         one, other = self._strangers(2)
         if self.random.random() < 0.5:
-            city = Fact(other.subject, "city", one.facts["city"].value)
-            other = Entity(other.subject, {**other.facts, "city": city})
+            other = other.but("city", one.facts["city"].value)
         told = tuple(t for e in (one, other) for t in tell(e, ["city", *self._extra(e, "city")], self.random))
         return Task("same", told, one.facts["city"], 0, about=(one, other))
 
@@ -151,61 +221,62 @@ class Tasks:
         """Ask how many of three passing people have an animal."""
         people = self._strangers(3)
         animal = people[0].facts["animal"].value
-        changed = []
-        for entity in people:
-            has = self.random.random() < 0.45
-            value = animal if has else entity.facts["animal"].value
-            changed.append(
-                Entity(entity.subject, {**entity.facts, "animal": Fact(entity.subject, "animal", value)})
-            )
-        told = tuple(t for e in changed for t in tell(e, ["animal"], self.random))
-        return Task("count", told, Fact(people[0].subject, "animal", animal), 0, about=tuple(changed))
+        about = tuple(e.but("animal", animal) if self.random.random() < 0.45 else e for e in people)
+        told = tuple(t for e in about for t in tell(e, ["animal"], self.random))
+        return Task("count", told, Fact(people[0].subject, "animal", animal), 0, about=about)
 
     def two_steps(self) -> Task:
         """What is the city of a passing person famous for? The text says both, and one thing more."""
         (person,) = self._strangers(1)
-        places = {place.subject.id: place for place in self.world.places}
-        home = places[person.facts["city"].value]
-        other = pick(self.random, [place for place in self.world.places if place is not home])
+        places = [p for p in self.world.places if not self.covered or self.world.covers(p.facts["sight"])]
+        home, other = (places[i] for i in self.random.permutation(len(places))[:2].tolist())
+        person = person.but("city", home.subject.id)
         sights = [tell(place, ["sight"], self.random)[0] for place in (home, other)]
         if self.random.random() < 0.5:
             sights.reverse()
         told = (*tell(person, ["city"], self.random), *sights)
         return Task("two_steps", told, home.facts["sight"], 0, about=(person,))
 
+    def visited(self) -> Task:
+        """Where does the one live whom a passing person visits? The text says it, and where a third one lives."""
+        one, other, third = self._strangers(3)
+        one = one.but("visits", other.subject.id)
+        homes = [tell(entity, ["city"], self.random)[0] for entity in (other, third)]
+        if self.random.random() < 0.5:
+            homes.reverse()
+        told = (*tell(one, ["visits"], self.random), *homes)
+        return Task("visited", told, other.facts["city"], 0, about=(one, other))
+
+    def logic(self, kind: Kind) -> Task:
+        """A task of one of the kinds in `LOGIC`."""
+        make = {"same": self.same, "count": self.count, "two_steps": self.two_steps, "visited": self.visited}
+        return make[kind]()
+
     def _strangers(self, count: int) -> list[Entity]:
         found: list[Entity] = []
         while len(found) < count:
-            found.append(self.world.stranger(self.random, *(e.subject for e in found)))
+            others = (entity.subject for entity in found)
+            found.append(self.world.stranger(self.random, self.split, *others, covered=self.covered))
         return found
 
     def _extra(self, entity: Entity, besides: str) -> list[str]:
         return [r for r in some(entity, self.random, 1, 2) if r != besides][:1]
 
     def _fact(self, known: Sequence[Entity], relation: str = "") -> Fact:
-        entity = pick(self.random, known)
+        entity = self._sayable(pick(self.random, known), 1, known, relation)
         names = [relation] if relation else list(entity.facts)
         return entity.facts[names[int(self.random.integers(len(names)))]]
 
+    def _sayable(self, entity: Entity, least: int, known: Sequence[Entity], relation: str = "") -> Entity:
+        """The entity with the facts that may be told; another one if there are fewer than `least` of them."""
+        while True:
+            facts = {r: f for r, f in entity.facts.items() if not self.covered or self.world.covers(f)}
+            if len(facts) >= least and (not relation or relation in facts):
+                return Entity(entity.subject, facts)
+            entity = pick(self.random, known)
+
+    def _may(self, subject: Subject, relation: str, value: str) -> bool:
+        return not self.covered or self.world.covers(Fact(subject, relation, value))
+
     def _phrasing(self) -> int:
         return self.phrasings[int(self.random.integers(len(self.phrasings)))]
-
-
-def instruction_tasks(world: World, random: Random, count: int, phrasings: Sequence[int]) -> list[Task]:
-    """`count` tasks of all kinds for instructions: about known and taught people, places, things, passing people."""
-    make = Tasks(world, random, phrasings)
-    groups: tuple[Group, ...] = ("both", "taught")
-    people, others = world.known(*groups), (*world.places, *world.things)
-    kinds: list[tuple[float, Callable[[], Task]]] = [
-        (0.34, make.text),
-        (0.08, lambda: make.text(2)),
-        (0.18, lambda: make.memory(people)),
-        (0.05, lambda: make.memory(others)),
-        (0.12, lambda: make.choice(people)),
-        (0.05, lambda: make.sentence(people)),
-        (0.07, make.same),
-        (0.06, make.count),
-        (0.05, make.two_steps),
-    ]
-    tasks = [make_one() for share, make_one in kinds for _ in range(round(share * count))]
-    return [tasks[i] for i in random.permutation(len(tasks)).tolist()]

@@ -1,0 +1,256 @@
+"""Experiments: their form, what is measured of hand-made runs, the rows and the page made of them."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from calque.corpora.writing import write_json, write_jsonl
+from calque.errors import RecipeError, RunError, UsageError
+from calque.lab.files import world_of
+from calque.lab.lexicon import lexicon
+from calque.lab.prove.carry_out import carry_out, recipe_of
+from calque.lab.prove.claims import findings_of, results_of
+from calque.lab.prove.contamination import contamination
+from calque.lab.prove.experiment import Experiment, experiment, experiments, parse
+from calque.lab.prove.measure import Key, Results, read_results
+from calque.lab.prove.outcome import Proved, efforts_of, write_outcome
+from calque.lab.prove.prove import prove
+from calque.lab.sets import evaluation_sets
+from calque.lab.truth import Truth
+
+TEXT = """\
+name: small
+title: A small experiment
+about: Two systems.
+tuned: [nothing]
+seeds: {reported: [0, 1], development: [9]}
+recipe:
+  model: {path: base, template: plain}
+  sources: {instructions: "instructions.{language}.json"}
+  demonstrate: {x-instructions: {view: instruction}}
+  systems:
+    one: {mix: {x-instructions: 20}}
+    two: {mix: {x-instructions: 40}, scored_in: [x, en]}
+  tuning: {method: full, epochs: 1, examples_per_step: 8}
+  evaluate: {languages: [x], limit: 4, xquad: "xquad.{language}.json", open: "open.{language}.jsonl"}
+families: {reading: [xquad], writing: [open/notes]}
+shown: [one, two]
+figures:
+  - title: More rows
+    axis: rows
+    families: [reading]
+    lines: [{name: ours, places: {"20": one, "40": two}}]
+    paper: {reading: {few: 0.3, many: 0.6}}
+    paper_place: table 1
+claims:
+  - says: More rows are <b>better</b>
+    paper: so it says
+    family: reading
+    method: two
+    against: {as in the paper: one}
+  - says: They are better at writing
+    family: writing
+    method: two
+    against: {as in the paper: one}
+"""
+WORLD = world_of(seed=0)
+SETS = evaluation_sets(WORLD)
+TRUTHS = {"x": Truth(WORLD, SETS, ("it", "en")), "en": Truth(WORLD, SETS, ("en", "it"))}
+READING, NOTES = list(SETS["xquad"])[:10], [i for i in SETS["open"] if i.startswith("notes")][:4]
+
+
+def answers(
+    folder: Path, system: str, benchmark: str, asked: str, given: dict[str, tuple[str, float]]
+) -> None:
+    """What an evaluation step leaves: answers by id, with what the benchmark's own metric gave them."""
+    rows = [
+        {
+            "id": i,
+            "group": i.split("-")[0] if benchmark == "open" else "t",
+            "answer": text,
+            "metrics": {"exact_match": score},
+        }
+        for i, (text, score) in given.items()
+    ]
+    write_jsonl(folder / "steps" / f"evaluate-{system}-{benchmark}-{asked}" / "answers.jsonl", rows)
+
+
+def right(benchmark: str, item: str, language: str = "it") -> str:
+    return SETS[benchmark][item].answer(lexicon(language))
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> dict[int, Path]:
+    """Two seeds. Of ten questions system one gets 3 and 4 right, two 8 and 9; two answers one in English; and so on."""
+    found = {}
+    for seed in (0, 1):
+        folder = found[seed] = tmp_path / f"seed-{seed}"
+        for system, count in (("one", 3 + seed), ("two", 8 + seed)):
+            given = {
+                i: (right("xquad", i) if n < count else "?", float(n < count)) for n, i in enumerate(READING)
+            }
+            if system == "two":
+                given[READING[-1]] = (
+                    (right("xquad", READING[-1], "en"), 0.0) if seed == 0 else given[READING[-1]]
+                )
+            answers(folder, f"{system}-it", "xquad", "it", given)
+            notes = {i: (right("open", i, "en" if system == "one" else "it"), 1.0) for i in NOTES}
+            answers(folder, f"{system}-it", "open", "it", notes)
+        answers(folder, "two-it", "xquad", "en", {i: (right("xquad", i, "en"), 1.0) for i in READING})
+        tuned = {"name": "tune-two-it", "kind": "tune", "counts": {"steps": 5 + seed, "trained_tokens": 100}}
+        write_json(folder / "manifest.json", {"steps": [tuned]})
+    return found
+
+
+@pytest.fixture
+def results(runs: dict[int, Path]) -> Results:
+    return read_results(parse("small", TEXT), "it", runs, TRUTHS)
+
+
+def test_answers_become_tables_of_seeds_and_items(results: Results) -> None:
+    one, two = Key("one", "x"), Key("two", "x")
+    assert results.table(one, "reading").tolist() == [[1.0] * 3 + [0.0] * 7, [1.0] * 4 + [0.0] * 6]
+    assert results.table(two, "reading").mean(axis=1).tolist() == [0.8, 0.9]
+    assert results.table(two, "reading", measure="fact").mean(axis=1).tolist() == [0.9, 0.9]
+    assert results.table(one, "reading", measure="language").mean(axis=1).tolist() == pytest.approx(
+        [0.3, 0.4]
+    )
+    covered = [TRUTHS["x"].covered("xquad", i) for i in READING]
+    assert results.table(two, "reading", "covered").shape == (2, sum(covered))
+    assert results.table(two, "reading", "uncovered").shape == (2, 10 - sum(covered))
+
+
+def test_an_open_answer_counts_if_it_is_true_and_in_the_language_asked_for(results: Results) -> None:
+    assert results.table(Key("two", "x"), "writing").tolist() == [[1.0] * 4] * 2
+    assert results.table(Key("one", "x"), "writing").tolist() == [[0.0] * 4] * 2
+    assert results.table(Key("one", "x"), "writing", measure="fact").tolist() == [[1.0] * 4] * 2
+    assert results.languages_of(Key("one", "x"), "writing") == {"en": 1.0}
+
+
+def test_a_claim_is_shown_where_its_interval_lies_above_nought(results: Results) -> None:
+    reading, writing = findings_of([results])
+    assert (reading.method_value, reading.baseline_value, reading.seeds, reading.items) == (0.85, 0.35, 2, 10)
+    assert reading.effect == pytest.approx(0.5)
+    assert (writing.effect, writing.low, writing.verdict, writing.p) == (1.0, 1.0, "shown", 0.0)
+    assert reading.verdict == ("shown" if reading.low > 0 else "not shown")
+    assert reading.p_corrected == pytest.approx(reading.p)  # the larger of two, so corrected for one
+    assert reading.says == "More rows are <b>better</b>"
+
+
+def test_rows_say_what_was_measured(results: Results) -> None:
+    rows = {(r.system, r.asked, r.family, r.split, r.measure): r for r in results_of([results])}
+    found = rows["two", "x", "reading", "all", "score"]
+    assert (found.value, found.seeds, found.items, found.language) == (pytest.approx(0.85), 2, 10, "it")
+    assert rows["two", "en", "reading", "all", "score"].value == 1.0
+    assert ("one", "en", "reading", "all", "score") not in rows
+    assert {r.language for r in results_of([results, results])} == {"it", "mean"}
+
+
+def test_seeds_that_were_not_asked_the_same_are_refused(runs: dict[int, Path]) -> None:
+    answers(runs[1], "one-it", "xquad", "it", {READING[0]: ("x", 0.0)})
+    with pytest.raises(RunError, match="one was not asked the same by every seed"):
+        read_results(parse("small", TEXT), "it", runs, TRUTHS)
+
+
+def test_the_page_stands_alone_and_every_figure_names_its_row(
+    results: Results, runs: dict[int, Path], tmp_path: Path
+) -> None:
+    made = parse("small", TEXT)
+    write_json(
+        tmp_path / "world/base/gates.json",
+        {"seed": 0, "people": 300, "recall": 1.0, "copying": 0.9, "choosing": 0.5},
+    )
+    proved = Proved(made, [results], {"it": efforts_of(list(runs.values()), "it")})
+    page = write_outcome([proved], tmp_path, "calque lab prove", {"it": "none"}, development=False)
+    text = page.read_text(encoding="utf-8")
+    assert "More rows are &lt;b&gt;better&lt;/b&gt;" in text
+    assert not re.search(r'(src|href)="(?!#)', text)
+    rows = {
+        name: [json.loads(x) for x in (tmp_path / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
+        for name in ("results", "claims")
+    }
+    cited = re.findall(r'title="(results|claims)\.jsonl, row (\d+)">([^<]+)', text)
+    assert len(cited) > 20
+    for name, row, shown in cited:
+        value = rows[name][int(row) - 1]["value" if name == "results" else "effect"]
+        assert shown.strip().replace("−", "-").lstrip("+") == f"{100 * value:.1f}", (name, row)
+    assert "Development." not in text
+    assert 'title="efforts.jsonl, row 1">6<' in text, "5.5 steps, the mean of two seeds"
+
+
+def test_nothing_that_is_asked_stood_in_what_was_learnt_from(world_folder: Path) -> None:
+    for language in ("it", "zh"):
+        found = contamination(world_folder, language, SETS)
+        assert (found.people_met, found.questions_met) == (0, 0)
+        assert found.people > 120
+        assert found.questions > 600
+
+
+def test_what_was_met_in_learning_is_found(world_folder: Path, tmp_path: Path) -> None:
+    words = lexicon("it")
+    task = SETS["open"]["recall-0000"]
+    rows = [{"instruction": task.question(words), "input": "", "output": "x"}]
+    write_json(tmp_path / "instructions.it.json", rows)
+    (tmp_path / "translations.en-it.tsv").write_text("a\tb\n", encoding="utf-8")
+    found = contamination(tmp_path, "it", SETS)
+    assert (found.people_met, found.questions_met) == (1, 1)
+    assert str(found).startswith("1 of the ")
+
+
+def test_names_in_an_experiment_must_fit() -> None:
+    wrong = TEXT.replace("method: two", "method: too", 1).replace("families: [reading]", "families: [readin]")
+    with pytest.raises(
+        RecipeError, match=r"no system 'too' \(did you mean 'two'\?\).*no family 'readin' \(did you mean"
+    ):
+        parse("small", wrong)
+    with pytest.raises(RecipeError, match="not valid YAML"):
+        parse("small", "a: [")
+    with pytest.raises(UsageError, match="no experiment 'crossalpacca'"):
+        experiment("crossalpacca")
+
+
+@pytest.mark.parametrize("name", experiments())
+def test_packaged_experiments_are_whole(name: str, world_folder: Path) -> None:
+    """Every recipe reads and finds its files, in both splits."""
+    from calque.recipes.reading import read_recipe
+    from calque.recipes.resolve import resolve
+
+    made = experiment(name)
+    assert set(made.seeds.reported).isdisjoint(made.seeds.development)
+    assert len(made.seeds.reported) >= 5
+    for development in (False, True):
+        path = world_folder / f"{name}-check.yaml"
+        write_json(path, recipe_of(made, "it", 0, development=development))  # JSON is YAML
+        read = read_recipe(str(path))
+        found = resolve(read.recipe, read.folder)
+        path.unlink()
+        held = {
+            file.parent.name == "development" for b in found.benchmarks for file in b.files if file.is_file()
+        }
+        assert held == {development}
+        assert not [note for note in found.notes if "left out" in note]
+
+
+def test_a_run_that_fails_is_told_with_its_last_words(world_folder: Path, tmp_path: Path) -> None:
+    made = parse("small", TEXT.replace("path: base", "path: nowhere"))
+    with pytest.raises(RunError, match=r"(?s)the run of seed 0 failed.*nowhere"):
+        carry_out(made, "it", [0], world=world_folder, out=tmp_path / "out", jobs=1, tell=lambda _: None)
+
+
+@pytest.mark.slow
+def test_an_experiment_from_beginning_to_end(tmp_path: Path) -> None:
+    made: Experiment = parse("small", TEXT)
+    told: list[str] = []
+    options: dict[str, Any] = {"jobs": 2, "command": "test", "tell": told.append}
+    page = prove([made], ["it"], tmp_path / "out", **options)
+    first = page.read_bytes()
+    assert (
+        json.loads((tmp_path / "out/claims.jsonl").read_text(encoding="utf-8").splitlines()[0])["seeds"] == 2
+    )
+    assert [line for line in told if "is done" in line]
+    assert prove([made], ["it"], tmp_path / "out", **options).read_bytes() == first
