@@ -66,7 +66,7 @@ def test_documents_become_rows_that_end_with_the_stop_token() -> None:
 
 
 def test_sizes_fit() -> None:
-    assert sized(layers=4, width=160, epochs=6) == Size()
+    assert sized(layers=4, width=160, epochs=5) == Size()
     for width in (64, 96, 160, 512, 1000):
         size = sized(layers=2, width=width, epochs=1)
         assert width % (2 * size.heads) == 0

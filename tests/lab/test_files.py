@@ -206,5 +206,5 @@ def test_the_recipe_of_the_world_fits_its_files(world_folder: Path) -> None:
         "x-alpaca-long",
         "x-crossalpaca",
     ]
-    assert len(found.benchmarks) == 12
+    assert len(found.benchmarks) == 10
     assert found.notes == ()

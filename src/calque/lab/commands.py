@@ -59,7 +59,7 @@ def pretrain(
     language: Targets = None,
     layers: Annotated[int, typer.Option(min=1, help="layers of the model")] = 4,
     width: Annotated[int, typer.Option(min=16, help="size of its hidden states, a multiple of 8")] = 160,
-    epochs: Annotated[int, typer.Option(min=1, help="passes over the text")] = 6,
+    epochs: Annotated[int, typer.Option(min=1, help="passes over the text")] = 5,
     foreign: Annotated[
         float, typer.Option(min=0, help="text in each other language, as a multiple of the default")
     ] = 1,

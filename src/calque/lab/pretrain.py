@@ -33,7 +33,7 @@ class Size:
     layers: int = 4
     heads: int = 4
     inner: int = 432
-    epochs: int = 6
+    epochs: int = 5
     learning_rate: float = 2.5e-3
     tokens_per_batch: int = 1024
 

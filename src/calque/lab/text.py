@@ -4,8 +4,8 @@ A document is one piece of text, or a question and its answer as two: they are t
 are, and of the two the answer alone is learnt: what a question tells of passing people nobody could foresee.
 
 English states everything, over and over, in many forms, and holds questions with their answers, as the web does. The
-other languages tell of passing people and of those of group *both*, are met beside English now and then, and hold no
-question with an answer. Where a language spells names in its own way, a name and its spelling are met together.
+other languages are a small share of the text: they tell and ask of passing people and of those of group *both* alone, and
+are met beside English now and then. Where a language spells names in its own way, a name and its spelling are met together.
 """
 
 from __future__ import annotations
@@ -35,18 +35,20 @@ class Shares:
 
     portraits: int = 24  # of each lasting person, place and thing, in English
     readings: int = 10000  # a text about passing people, a question, its answer
-    logic: int = 5000  # comparing, counting, two steps
+    logic: int = 4000  # comparing, counting, two steps
     recalls: int = 5000  # a question on what is known, its answer
-    choices: int = 3000  # with four options: half on what is known, half on a text
+    choices: int = 1500  # with four options: half on what is known, half on a text
     notes: int = 2500  # notes, and the text made of them
     retellings: int = 3000  # a fact, and the same in other words
-    foreign_portraits: int = 6  # of each person of group both, each place and thing, in each other language
-    foreign_passing: int = 1000  # paragraphs about passing people, in each other language
-    bilingual: int = 1200  # a sentence and its translation, in passing, for each other language
+    foreign_portraits: int = 5  # of each person of group both, each place and thing, in each other language
+    foreign_passing: int = 500  # paragraphs about passing people, in each other language
+    foreign_readings: int = 800  # a text about passing people, a question, its answer, in each other language
+    foreign_recalls: int = 300  # a question on those of group both, its answer, in each other language
+    bilingual: int = 1400  # a sentence and its translation, in passing, for each other language
 
     def foreign_times(self, times: float) -> Shares:
         """The same with so many times the text in every other language."""
-        names = ("foreign_portraits", "foreign_passing", "bilingual")
+        names = ("foreign_portraits", "foreign_passing", "foreign_readings", "foreign_recalls", "bilingual")
         return replace(self, **{name: round(times * getattr(self, name)) for name in names})
 
 
@@ -66,6 +68,7 @@ def documents(world: World, languages: Sequence[Lexicon], shares: Shares, random
             _paragraph(world.stranger(random, None), foreign, random) for _ in range(shares.foreign_passing)
         ]
         made += [_bilingual(world, shared, english, foreign, random) for _ in range(shares.bilingual)]
+        made += _foreign_questions(world, shared, foreign, shares, random)
         made += _spellings(world, english, foreign, random)
     return [made[i] for i in random.permutation(len(made)).tolist()]
 
@@ -128,13 +131,23 @@ def _questions(
         yield _asked(make.notes(), words, random)
 
 
+def _foreign_questions(
+    world: World, shared: tuple[Entity, ...], words: Lexicon, shares: Shares, random: Random
+) -> Iterator[Document]:
+    make = Tasks(world, random, ALL_PHRASINGS)
+    for _ in range(shares.foreign_readings):
+        yield _asked(make.text(2 if random.random() < 0.3 else 1), words, random)
+    for _ in range(shares.foreign_recalls):
+        yield _asked(make.memory(shared), words, random)
+
+
 def _asked(task: Task, words: Lexicon, random: Random) -> Document:
     """A question with its answer, in one of the forms in which texts hold them."""
     text = "" if task.kind in (*LOGIC, "notes") else task.text(words)
     lines = [*([text] if text else []), task.question(words)]
     lines += [f"{letter}. {option}" for letter, option in zip(LETTERS, task.choices(words), strict=False)]
     form = int(random.integers(3))
-    if form == 0 and task.kind != "notes":
+    if form == 0 and task.kind != "notes" and words.language == "en":
         asked = 1 if text else 0
         lines = [f"Text: {line}" if i < asked else line for i, line in enumerate(lines)]
         lines[asked] = f"Question: {lines[asked]}"

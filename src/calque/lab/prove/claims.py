@@ -109,10 +109,8 @@ def _findings(
     group: Sequence[Results], experiment: Experiment, language: str, number: int, claim: Claim
 ) -> Iterator[Finding]:
     for comparison, baseline in claim.against.items():
-        tables = [
-            _table(group, Key(system, claim.asked), claim.family, claim.split, claim.measure)
-            for system in (claim.method, baseline)
-        ]
+        keys = (Key(claim.method, claim.asked), Key(baseline, claim.against_asked or claim.asked))
+        tables = [_table(group, key, claim.family, claim.split, claim.measure) for key in keys]
         if not all(table.size for table in tables):
             continue
         found = estimate(tables[0] - tables[1])

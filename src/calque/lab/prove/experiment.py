@@ -32,6 +32,9 @@ class Claim(_Form):
     method: str = Field(description="the system that is to be better")
     against: dict[str, str] = Field(min_length=1, description="baselines, by how the comparison is made")
     asked: Asked = Field("x", description="language of the questions")
+    against_asked: Asked | None = Field(
+        None, description="language of the questions to the baselines, where another; the items are the same"
+    )
     split: Split = Field("all", description="items whose value instructions cover, or do not, or all")
     measure: Measure = Field(
         "score", description="right answers, or answers in the language that was asked for"

@@ -131,7 +131,7 @@ def _grade(benchmark: str, path: Path, truth: Truth, code: str) -> Iterator[tupl
             raise RunError(Problem(f"is damaged: {row.detail}", str(path), row.row))
         answer: Any = row.value
         verdict = truth.verdict(benchmark.removesuffix("_cloze"), answer["id"], answer["answer"])
-        spoken = verdict.language in (code, "any")
+        spoken = verdict.language in (code, "any") or answer["group"] == "from"  # a translation into English
         right = (
             answer["metrics"][METRICS[benchmark]] if benchmark in METRICS else float(verdict.right and spoken)
         )
