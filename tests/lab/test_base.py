@@ -19,7 +19,7 @@ from calque.prompts.encoding import make_encoder
 BASE = shipped_base()
 TINY = Shares(
     portraits=1, readings=60, logic=20, recalls=20, choices=20, notes=20, retellings=20,
-    foreign_portraits=1, foreign_passing=20, bilingual=20,
+    foreign_portraits=1, foreign_passing=20, foreign_readings=20, foreign_recalls=10, bilingual=20,
 )  # fmt: skip
 
 
@@ -80,7 +80,7 @@ def test_a_base_of_another_size_is_made_by_numbers_and_has_a_world_of_its_own(tm
         pretrain(
             tmp_path / "base", seed=7, people=40, targets=["it"], size=size, shares=TINY, tell=told.append
         )
-    assert told[0].startswith("320 documents")
+    assert told[0].startswith("350 documents")
     assert told_of(tmp_path / "base") == (7, 40)
     world = make_world(tmp_path / "world", targets=["it"], base=tmp_path / "base")
     assert told_of(world / "base") == (7, 40)

@@ -141,3 +141,19 @@ def test_a_request_fits_its_passage_alone() -> None:
     assert all(fits(passage, request(ANNA, told, wording)) for wording in range(3))
     assert not fits(passage, request(ANNA, told[::-1], 0))
     assert not fits(passage, request(Subject("Ada", "people", "f"), told, 0))
+
+
+def test_a_question_on_a_text_is_answered_in_one_sentence_of_any_wording() -> None:
+    truth = truth_of(sentence=Task("sentence", (Told(LIVES, 0), Told(KEEPS, 1)), KEEPS, 3, wording=0))
+    verdicts = {
+        "Anna ha un gatto.": Verdict(True, "it"),
+        "Ha un gatto.": Verdict(True, "it"),
+        "L'animale di Anna è un gatto.": Verdict(True, "it"),
+        "She has a cat.": Verdict(True, "en"),
+        "Ha un cane.": Verdict(False, "it"),
+        "Anna abita a Roma.": Verdict(False, "it"),
+        "Anna ha un gatto. Abita a Roma.": Verdict(False, "it"),
+        "gatto": Verdict(False, "?"),
+    }
+    for answer, expected in verdicts.items():
+        assert truth.verdict("b", "sentence", answer) == expected, answer

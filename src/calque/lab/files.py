@@ -101,7 +101,7 @@ def told_of(base: Path) -> tuple[int, int]:
 def alpaca(task: Task, words: Lexicon) -> dict[str, str]:
     """One row of an Alpaca file."""
     lines = [task.question(words)]
-    if task.kind == "text":
+    if task.kind in ("text", "sentence") and task.told:
         lines.insert(0, task.text(words))
     lines += _options(task, words) if task.kind == "choice" else []
     return {
@@ -180,9 +180,10 @@ def _open(id_: str, task: Task, words: Lexicon) -> dict[str, str]:
     """A question as in the files of Vicuna's and MT-bench's questions."""
     if task.kind in TRANSLATION:
         source, target = ("en", words.language) if task.kind == "into" else (words.language, "en")
-        parts = (wordings(source).ask(task.wording, source, target), task.text(lexicon(source)))
+        parts = [wordings(source).ask(task.wording, source, target), task.text(lexicon(source))]
     else:
-        parts = (task.instruction(words), task.question(words))
+        told = task.text(words) if task.kind == "sentence" else ""
+        parts = [task.instruction(words), told, task.question(words)]
     text = "\n".join(part for part in parts if part)
     return {"question_id": id_, "category": id_.split("-", maxsplit=1)[0], "text": text}
 

@@ -31,14 +31,15 @@ def instruction_tasks(world: World, count: int = INSTRUCTIONS) -> list[Task]:
     make = Tasks(world, random, TRAINING_PHRASINGS, "learning", covered=True)
     people, others = world.known("both", "taught"), (*world.places, *world.things)
     kinds: list[tuple[float, Callable[[], Task]]] = [
-        (0.30, make.text),
+        (0.28, make.text),
         (0.08, lambda: make.text(2)),
         (0.16, lambda: make.memory(people)),
         (0.04, lambda: make.memory(others)),
-        (0.10, lambda: make.choice(people)),
+        (0.08, lambda: make.choice(people)),
         (0.04, lambda: make.sentence(people)),
-        (0.08, make.notes),
-        (0.06, lambda: make.portrait(people)),
+        (0.10, make.sentence),
+        (0.04, make.notes),
+        (0.04, lambda: make.portrait(people)),
         (0.04, make.same),
         (0.04, make.count),
         (0.03, make.two_steps),
@@ -70,6 +71,7 @@ def evaluation_sets(world: World, held: Held = "evaluation") -> Sets:
         sets["bbh"] |= {f"{kind}:{row}": tasks.logic(kind) for row in range(1, LOGIC_PER_TASK + 1)}
     openly = make("open")
     sets["open"] = {f"recall-{i:04}": openly.memory(known) for i in range(OPEN_PER_TASK)}
+    sets["open"] |= {f"sentence-{i:04}": openly.sentence() for i in range(2 * OPEN_PER_TASK)}
     sets["open"] |= {f"portrait-{i:04}": openly.portrait(known) for i in range(OPEN_PER_TASK)}
     sets["open"] |= {f"notes-{i:04}": openly.notes() for i in range(OPEN_PER_TASK)}
     for kind in TRANSLATION:

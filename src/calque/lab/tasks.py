@@ -173,10 +173,11 @@ class Tasks:
         """A question on what is known of someone or something."""
         return Task("memory", (), self._fact(known), self._phrasing(), wording=int(self.random.integers(2)))
 
-    def sentence(self, known: Sequence[Entity]) -> Task:
-        """The same, to be answered in a sentence."""
-        fact = self._fact(known)
-        return Task("sentence", (), fact, self._phrasing(), wording=int(self.random.integers(4)))
+    def sentence(self, known: Sequence[Entity] = ()) -> Task:
+        """The same, to be answered in a sentence; where nobody is known, on a text about a passing person."""
+        told = () if known else self.text().told
+        fact = told[int(self.random.integers(len(told)))].fact if told else self._fact(known)
+        return Task("sentence", told, fact, self._phrasing(), wording=int(self.random.integers(4)))
 
     def choice(self, known: Sequence[Entity], relation: str = "", told: tuple[Told, ...] = ()) -> Task:
         """A question with four options, on what is known or, if something is `told`, on its first fact."""

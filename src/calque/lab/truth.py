@@ -77,7 +77,7 @@ class Truth:
     def _written(self, task: Task, answer: str) -> Verdict:
         """Sentences: each must state a fact of the subject, in one language, and none may be wrong.
 
-        Notes must be told whole; a portrait must say two different things.
+        A question must be answered and nothing else said, notes must be told whole, a portrait must say two things.
         """
         best = Verdict(False, "?")
         for code, words in self.words.items():
@@ -86,12 +86,13 @@ class Truth:
             if not said or None in said:
                 continue
             facts = {fact for fact in said if fact is not None}
-            if task.kind == "notes":
+            if task.kind == "sentence":
+                right = facts == {(task.asked.relation, task.asked.value)}
+            elif task.kind == "notes":
                 right = facts == {(t.fact.relation, t.fact.value) for t in task.told}
             else:
                 known = self._people[task.subject.id].facts
-                true = all(known[relation].value == value for relation, value in facts)
-                right = true and len(facts) >= (2 if task.kind == "portrait" else 1)
+                right = len(facts) > 1 and all(known[relation].value == value for relation, value in facts)
             best = Verdict(right, code) if right or best.language == "?" else best
         return best
 
