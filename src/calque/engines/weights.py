@@ -1,4 +1,4 @@
-"""Weights by the headers of their files: whether they are whole, and how many numbers they hold. Nothing is loaded.
+"""Weights by the headers of their files: whether they are whole, how many numbers they hold, in which precision. Nothing is loaded.
 
 A safetensors file is the length of its header (8 bytes, little-endian), the header in JSON, and the tensors end to end.
 """
@@ -8,10 +8,14 @@ from __future__ import annotations
 import json
 import math
 import struct
+from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from calque.errors import ModelError, Problem, raise_all
+
+if TYPE_CHECKING:
+    import torch
 
 AGAIN = "download the model again"
 _UNREADABLE = (
@@ -37,6 +41,24 @@ def count_parameters(folder: Path) -> int:
         for path in sorted(folder.glob("*.safetensors"))
         for tensor in _tensors(path)[1]
     )
+
+
+def stored_dtype(folder: Path) -> torch.dtype:
+    """The precision in which most of a folder's numbers are stored."""
+    import torch
+
+    numbers: Counter[str] = Counter()
+    for path in sorted(folder.glob("*.safetensors")):
+        for tensor in _tensors(path)[1]:
+            numbers[tensor["dtype"]] += math.prod(tensor["shape"])
+    found, _ = numbers.most_common(1)[0]
+    known = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+    if found not in known:
+        remedy = f"give a model in one of {', '.join(known)}, or set starts_from.adapter: continue"
+        raise ModelError(
+            Problem(f"nothing can be merged into weights of type {found}", str(folder), remedy=remedy)
+        )
+    return known[found]
 
 
 def _cut_off(path: Path) -> str:

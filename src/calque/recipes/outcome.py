@@ -69,8 +69,14 @@ def _manifest(resolved: Resolved, workshop: Workshop, records: Mapping[str, Reco
         "model": _model(workshop),
         "languages": list(recipe.languages),
         "systems": [
-            {"name": s.name, "role": s.role, "language": s.language, "mix": dict(s.mix)}
-            for s in resolved.systems
+            {
+                "name": system.name,
+                "role": system.role,
+                "language": system.language,
+                "mix": dict(system.mix),
+                "stages": [stage.name for stage in system.stages],
+            }
+            for system in resolved.systems
         ],
         "comparisons": [list(pair) for pair in recipe.comparisons],
         "steps": [

@@ -1,11 +1,14 @@
 """A resolved recipe to its steps, in the order in which they are carried out.
 
-All steps on data come first, so that a bad file shows before anything expensive; then system by system.
+All steps on data come first, so that a bad file shows before anything expensive; then system by system, earlier stages
+before those that start from them.
 """
 
 from __future__ import annotations
 
-from calque.recipes.resolved import Resolved
+from collections.abc import Sequence
+
+from calque.recipes.resolved import Resolved, ResolvedSystem
 from calque.recipes.steps import Step
 from calque.recipes.steps.demonstrate import Demonstrate
 from calque.recipes.steps.encode import Encode
@@ -21,7 +24,7 @@ def plan(resolved: Resolved, template: str) -> tuple[Step, ...]:
     steps: list[Step] = [Demonstrate(part, recipe.sources.licence, recipe.seed) for part in resolved.parts]
     for system in tuned:
         steps += [Mix(system, recipe.seed), Encode(system, recipe.model, template)]
-    for system in resolved.systems:
+    for system in _stage_by_stage(resolved.systems):
         if system.mix:
             steps.append(Tune(system, recipe.seed))
         steps += [
@@ -30,3 +33,10 @@ def plan(resolved: Resolved, template: str) -> tuple[Step, ...]:
             if benchmark.language in system.scored_in
         ]
     return tuple(steps)
+
+
+def _stage_by_stage(systems: Sequence[ResolvedSystem]) -> list[ResolvedSystem]:
+    """The systems in their order, but each behind those that it starts from."""
+    by_name = {system.name: system for system in systems}
+    found = dict.fromkeys(stage.name for system in systems for stage in system.stages)
+    return [by_name[name] for name in found]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -12,10 +10,11 @@ from pydantic import ValidationError
 
 from calque.errors import CalqueError, Problem, RecipeError
 from calque.prompts.render import load_template
-from calque.recipes.document import Loc, Places, dotted, in_order
+from calque.recipes.document import Loc, Places, in_order
 from calque.recipes.finding import Finder
+from calque.recipes.links import Links, unknown
 from calque.recipes.mistakes import plain
-from calque.recipes.resolved import Resolved, ResolvedBenchmark, ResolvedMatch, ResolvedPart, ResolvedSystem
+from calque.recipes.resolved import Resolved, ResolvedBenchmark, ResolvedPart, ResolvedSystem
 from calque.recipes.schema import BENCHMARK_FIELDS, Files, ModelSettings, Recipe, System
 from calque.tuning.settings import TuningSettings
 
@@ -43,10 +42,9 @@ class _Resolver:
     def resolve(self) -> Resolved:
         """Everything; problems are collected on the way."""
         self._template()
-        systems = self._matched(
-            [s for role, system in self.recipe.systems.items() for s in self._system(role, system)]
-        )
+        systems = [s for role, system in self.recipe.systems.items() for s in self._system(role, system)]
         self._differ(systems)
+        systems = Links(self.recipe, self.places, self.problems, self.notes).drawn(systems)
         benchmarks = list(self._benchmarks())
         roles = {system.role for system in systems}
         for i, pair in enumerate(self.recipe.comparisons):
@@ -106,27 +104,6 @@ class _Resolver:
             for found in error.errors(include_url=False):
                 self._tell(("systems", role, "tuning"), plain(found["msg"]))
             return system.tuning
-
-    def _matched(self, systems: list[ResolvedSystem]) -> list[ResolvedSystem]:
-        """The systems, each that is matched to another with that other one."""
-        found = []
-        for system in systems:
-            match = self.recipe.systems[system.role].matched_to
-            at = ("systems", system.role, "matched_to")
-            if match is None:
-                found.append(system)
-                continue
-            if match.system not in self.recipe.systems:
-                self._unknown(at, ("system",), "system", match.system)
-                continue
-            others = [s for s in systems if s.role == match.system and s.language in ("", system.language)]
-            other = self.recipe.systems[match.system]
-            if not others or not others[0].mix or other.matched_to is not None:
-                reason = "is itself matched to another" if other.matched_to else "is not tuned"
-                self._tell(at, f"{match.system} {reason if others else 'is left out'}")
-                continue
-            found.append(replace(system, matched_to=ResolvedMatch(others[0], match.by)))
-        return found
 
     def _differ(self, systems: list[ResolvedSystem]) -> None:
         """Two systems under one name would share their steps: `a` in x, written out for zh, and `a-zh`."""
@@ -209,10 +186,8 @@ class _Resolver:
     def _unknown(self, loc: Loc, within: Loc, what: Literal["system", "part"], name: str) -> str:
         """Tell of a name in the setting at `loc` that is none, and return the nearest that is one, or nothing."""
         known = list(self.recipe.systems if what == "system" else self.recipe.demonstrate)
-        near = next(iter(difflib.get_close_matches(name, known, n=1)), "")
-        remedy = f"did you mean {near!r}?" if near else f"there are: {', '.join(known)}"
-        message = f"{dotted(loc)}: there is no {what} {name!r}"
-        self.problems.append(Problem(message, *self.places.at((*loc, *within)), remedy))
+        near, problem = unknown(self.places, loc, within, what, name, known)
+        self.problems.append(problem)
         return near
 
     def _tell(self, loc: Loc, message: str, remedy: str = "") -> None:

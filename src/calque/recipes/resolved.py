@@ -39,6 +39,12 @@ class ResolvedSystem:
     tuning: TuningSettings
     scored_in: tuple[str, ...]
     matched_to: ResolvedMatch | None = None
+    starts_from: ResolvedStart | None = None
+
+    @property
+    def stages(self) -> tuple[ResolvedSystem, ...]:
+        """The systems that it comes from, the first stage first, itself last."""
+        return (*(self.starts_from.system.stages if self.starts_from else ()), self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,14 @@ class ResolvedMatch:
 
     system: ResolvedSystem
     by: Literal["steps", "trained_tokens"]
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedStart:
+    """The earlier system, and what becomes of its adapter."""
+
+    system: ResolvedSystem
+    adapter: Literal["continue", "merge", "none"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,8 +142,7 @@ class _Run:
 
     def _preflight(self, steps: list[Step]) -> None:
         """Read the benchmarks before the first tuning, if there is tuning to do."""
-        tunings = [step for step in steps if step.kind == "tune"]
-        if all(self._finished(step, self._inputs(step)) for step in tunings):
+        if self._stand([step for step in steps if step.kind == "tune"]):
             return
         problems: list[Problem] = []
         seen: set[tuple[object, ...]] = set()
@@ -157,6 +156,16 @@ class _Run:
                     problems += error.problems
         if problems:
             raise RecipeError(*dict.fromkeys(problems))
+
+    def _stand(self, tunings: list[Step]) -> bool:
+        """Whether all are finished; a later stage is told by the outcome of the earlier ones."""
+        known = dict(self.records)
+        for step in tunings:
+            record = self._finished(step, inputs_of(step, known, self.workshop))
+            if record is None:
+                return False
+            known[step.name] = record
+        return True
 
     def _inputs(self, step: Step) -> Inputs:
         return inputs_of(step, self.records, self.workshop)

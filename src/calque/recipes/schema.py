@@ -107,6 +107,19 @@ class Match(_Form):
     )
 
 
+class Start(_Form):
+    """Another system, whose model is tuned on: that system is an earlier stage of this one."""
+
+    system: str = Field(
+        description="name of the earlier system: the one of the same language, or one for all"
+    )
+    adapter: Literal["auto", "continue", "merge", "none"] = Field(
+        "auto",
+        description="what becomes of the earlier adapter: trained on, merged into the weights (then a new one goes "
+        "on), or none, as in full tuning; auto = continue after an adapter with an adapter, else none",
+    )
+
+
 class System(_Form):
     """A model to be made and scored: a mixture to tune the base on; an empty mixture is the base itself."""
 
@@ -117,6 +130,9 @@ class System(_Form):
     matched_to: Match | None = Field(
         None,
         description="tune as long as another system, in place of epochs; rows come round as often as it takes",
+    )
+    starts_from: Start | None = Field(
+        None, description="tune the model of another system on, in place of the base model"
     )
     scored_in: list[CodeOrX] | None = Field(
         None, description="languages to score in, x or codes, in place of evaluate.languages"

@@ -10,12 +10,16 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
+from calque.engines.loading import ModelFiles
 from calque.errors import ModelError, Problem
 from calque.tuning.settings import LoraSettings, TuningSettings
 
 
-def adapt(model: Any, settings: TuningSettings) -> Any:
-    """The model with the parameters to be tuned in fp32 and marked as such, the rest frozen."""
+def adapt(model: Any, settings: TuningSettings, adapter: Path | None = None) -> Any:
+    """The model with the parameters to be tuned in fp32 and marked as such, the rest frozen.
+
+    With `adapter`, the folder of an adapter of an earlier stage, that one is trained on in place of a new one.
+    """
     if settings.gradient_checkpointing:
         if not model.supports_gradient_checkpointing:
             remedy = "set tuning.gradient_checkpointing: false"
@@ -24,6 +28,8 @@ def adapt(model: Any, settings: TuningSettings) -> Any:
         model.enable_input_require_grads()
     if settings.method == "full":
         return model.float().requires_grad_(True)
+    if adapter is not None:
+        return _trained_on(model, settings.lora, adapter)
     from peft import LoraConfig, get_peft_model
     from transformers.pytorch_utils import Conv1D
 
@@ -45,6 +51,30 @@ def adapt(model: Any, settings: TuningSettings) -> Any:
         reason = str(error).splitlines()[0]
         remedy = f"set tuning.lora.target_modules: all-linear, or some of: {', '.join(sorted(known))}"
         raise ModelError(Problem(f"the adapter does not fit the model: {reason}", remedy=remedy)) from error
+
+
+def _trained_on(model: Any, lora: LoraSettings, adapter: Path) -> Any:
+    """The model with an earlier adapter to be trained on: its own rank, scale and layers, the dropout of the settings.
+
+    Raises `ModelError` that names what of these is asked for otherwise.
+    """
+    from peft import LoraConfig, PeftModel
+
+    config = LoraConfig.from_pretrained(adapter)
+    wanted = _target_modules(model, lora)
+    asked: dict[str, tuple[Any, Any]] = {"r": (config.r, lora.r), "alpha": (config.lora_alpha, lora.alpha)}
+    if isinstance(wanted, list):
+        asked["target_modules"] = (sorted(config.target_modules), sorted(wanted))
+    differing = [f"{name} is {has}, not {want}" for name, (has, want) in asked.items() if has != want]
+    if differing:
+        message = f"the earlier adapter cannot be trained on: its {', its '.join(differing)}"
+        remedy = "give both stages the same tuning.lora, or set starts_from.adapter: merge"
+        raise ModelError(Problem(message, str(adapter), remedy=remedy))
+    config.lora_dropout = lora.dropout
+    config.base_model_name_or_path = (
+        model.name_or_path
+    )  # else peft asks the hub for the name that it was saved under
+    return PeftModel.from_pretrained(model, adapter, is_trainable=True, config=config)
 
 
 def _target_modules(model: Any, lora: LoraSettings) -> list[str] | str | None:
@@ -92,6 +122,14 @@ def _settle_config(path: Path, base: str) -> None:
     config["base_model_name_or_path"] = base
     config = {k: sorted(v) if k == "target_modules" and isinstance(v, list) else v for k, v in config.items()}
     path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def weights_of(base: ModelFiles, folder: Path | None) -> ModelFiles:
+    """The weights that a stage's model consists of, or that its adapter stands on; without a folder the base's."""
+    for name in ("model", "start"):
+        if folder is not None and (folder / name).is_dir():
+            return ModelFiles(str(folder / name), folder / name, base.trust_remote_code)
+    return base
 
 
 def load_tuned(model: Any, folder: Path) -> Any:

@@ -109,6 +109,11 @@ def load_checkpoint(
     return Progressed(state["steps"], state["log"])
 
 
+def has_checkpoint(folder: Path) -> bool:
+    """Whether there is one to go on from."""
+    return any(_is_whole(path) for path in folder.glob(f"{PREFIX}*"))
+
+
 def _is_whole(checkpoint: Path) -> bool:
     return all((checkpoint / name).is_file() for name in (STATE, TENSORS))
 

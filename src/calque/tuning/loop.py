@@ -18,16 +18,24 @@ import torch
 from accelerate import Accelerator
 
 from calque.engines.device import best_device, resolve_dtype
-from calque.engines.loading import ModelFiles, load_model, load_tokenizer
+from calque.engines.loading import ModelFiles, load_tokenizer
 from calque.errors import CalqueError, Problem
 from calque.randomness import stream
 from calque.tuning import attention
-from calque.tuning.adapt import adapt, decay_groups, parameter_counts, save_tuned, tuned_parameters
+from calque.tuning.adapt import (
+    adapt,
+    decay_groups,
+    parameter_counts,
+    save_tuned,
+    tuned_parameters,
+    weights_of,
+)
 from calque.tuning.batch import Rows, Step, collate, plan_of
 from calque.tuning.checkpoint import Progressed, load_checkpoint, save_checkpoint
-from calque.tuning.encode import EncodedSet, check_fits
+from calque.tuning.encode import EncodedSet
 from calque.tuning.forward import ResponseLoss
 from calque.tuning.settings import TuningSettings
+from calque.tuning.start import Start, starting_model
 
 
 class TuningError(CalqueError):
@@ -68,21 +76,21 @@ def tune(
     seed: int,
     folder: Path,
     fingerprint: Mapping[str, str],
+    start: Start | None = None,
     on_step: OnStep | None = None,
 ) -> Tuned:
-    """Tune `base` on `encoded`; checkpoints and then `adapter/` or `model/` are written into `folder`.
+    """Tune `base`, or what an earlier stage made of it (`start`), on `encoded`.
 
-    Goes on from a checkpoint in `folder` if one is there. Raises `RunError` if that was made from something else,
-    `ModelError` if model, tokenizer or adapter do not fit, `TuningError` if the loss is no longer finite.
+    Checkpoints and then `adapter/` (with `start/`, where it stands on other weights than the base's) or `model/` are
+    written into `folder`. Goes on from a checkpoint in `folder` if one is there. Raises `RunError` if that was made
+    from something else, `ModelError` if model, tokenizer or adapter do not fit, `TuningError` if the loss is no longer
+    finite.
     """
     accelerator = Accelerator(cpu=best_device().type == "cpu")  # else it would not join processes on CPUs
     dtype = resolve_dtype(settings.precision, accelerator.device)
-    weights = torch.float32 if settings.method == "full" else dtype
-    model = load_model(base, dtype=weights, device=accelerator.device)
-    embeddings = model.get_input_embeddings().weight
-    check_fits(encoded, getattr(model.config, "max_position_embeddings", None), len(embeddings), base.name)
+    model, adapter = starting_model(base, start, encoded, settings.method, folder, accelerator, dtype)
     _seed(seed, "adapter")
-    model = adapt(model, settings)
+    model = adapt(model, settings, adapter)
     attention.install(_inner(model), accelerator.device)
     parameters = tuned_parameters(model)
     fused = accelerator.device.type in ("cpu", "cuda")
@@ -128,7 +136,9 @@ def tune(
         if done % settings.checkpoint_steps == 0 and done < len(plan) and accelerator.is_main_process:
             save_checkpoint(folder, Progressed(done, log), fingerprint, parameters, optimizer)
     if accelerator.is_main_process:
-        save_tuned(model, load_tokenizer(base), folder, settings, base.label)
+        save_tuned(
+            model, load_tokenizer(base), folder, settings, weights_of(base, folder if start else None).label
+        )
     accelerator.wait_for_everyone()
     return Tuned(log, *parameter_counts(model), dtype=str(dtype).removeprefix("torch."))
 

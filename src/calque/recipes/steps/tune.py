@@ -1,4 +1,4 @@
-"""An encoded mixture and the base model to a tuned model."""
+"""An encoded mixture and the base model, or an earlier system's, to a tuned model."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from calque.recipes.steps import Work
 if TYPE_CHECKING:
     from calque.tuning.loop import Tuned
     from calque.tuning.settings import TuningSettings
+    from calque.tuning.start import Start
 
 ELSEWHERE = {"max_tokens", "overlong"}  # settled when the rows were encoded
 HARMLESS = {"checkpoint_steps"}  # changes no bit of what comes out
@@ -24,7 +25,7 @@ EXTENT = (*ENDS, "examples_per_step")  # what, with the rows, says how much tuni
 
 @dataclass(frozen=True)
 class Tune:
-    """Tune the base on the mixture of one system."""
+    """Tune the base, or what an earlier system made of it, on the mixture of one system."""
 
     system: ResolvedSystem
     seed: int
@@ -49,23 +50,30 @@ class Tune:
             other = self.system.matched_to.system.tuning.model_dump(mode="json", include=set(EXTENT))
             settings = {key: value for key, value in settings.items() if key not in ENDS}
             settings["matched_to"] = {"by": self.system.matched_to.by, **other}
+        if self.system.starts_from is not None:
+            settings["earlier_adapter"] = self.system.starts_from.adapter
         return {**settings, "seed": self.seed}
 
     @property
     def after(self) -> tuple[str, ...]:
-        """The encoded mixture, and that of the system it is matched to."""
-        own, match = f"encode-{self.system.name}", self.system.matched_to
-        return (own,) if match is None else tuple(dict.fromkeys((own, f"encode-{match.system.name}")))
+        """The encoded mixture, that of the system it is matched to, and the model of the one it starts from."""
+        names = [f"encode-{self.system.name}"]
+        if self.system.matched_to is not None:
+            names.append(f"encode-{self.system.matched_to.system.name}")
+        if self.system.starts_from is not None:
+            names.append(self._earlier)
+        return tuple(dict.fromkeys(names))
 
     def preflight(self) -> str:
         """Nothing to look at from outside."""
         return ""
 
     def carry_out(self, work: Work) -> dict[str, Any]:
-        """Write `adapter/` or `model/`, loss.jsonl and lineage.json."""
+        """Write `adapter/` (with `start/`, if it does not stand on the base) or `model/`, loss.jsonl and lineage.json."""
         from calque.tuning.encode import read_encoded
         from calque.tuning.loop import StepLog, tune
 
+        stages = self._stages(work)
         workshop = work.workshop
         workshop.release()
         losses = _LiveLog(work.folder / "loss.jsonl")
@@ -75,29 +83,59 @@ class Tune:
                 losses.add(entry.step, asdict(entry))
             work.progress(entry.step, steps, f"loss {entry.loss:.3f}")
 
-        step = json.loads((work.after[self.after[0]] / "step.json").read_text(encoding="utf-8"))
         tuned = tune(
             workshop.base,
-            read_encoded(work.after[self.after[0]]),
+            read_encoded(work.after[f"encode-{self.system.name}"]),
             self._tuning(work),
             seed=self.seed,
             folder=work.folder,
-            fingerprint={
-                "base model": workshop.weights_sha256,
-                "encoded rows": json.dumps(step["outputs"], sort_keys=True),
-                "settings": json.dumps(self.settings, sort_keys=True),
-                "code": code_version("tune"),
-            },
+            fingerprint=self._fingerprint(work),
+            start=self._start(work),
             on_step=on_step,
         )
         if work.leads:
-            self._write(work, tuned)
+            self._write(work, tuned, stages)
         return {
             "steps": len(tuned.log),
             "tokens": sum(row["tokens"] for row in tuned.log),
             "trained_tokens": sum(row["trained_tokens"] for row in tuned.log),
             "examples": sum(row["examples"] for row in tuned.log),
         }
+
+    @property
+    def _earlier(self) -> str:
+        """The step that tunes the system it starts from; empty where it starts from the base."""
+        start = self.system.starts_from
+        return f"tune-{start.system.name}" if start is not None else ""
+
+    def _start(self, work: Work) -> Start | None:
+        from calque.tuning.start import Start
+
+        start = self.system.starts_from
+        return Start(work.after[self._earlier], start.adapter) if start is not None else None
+
+    def _stages(self, work: Work) -> list[dict[str, Any]]:
+        """The earlier stages, as their lineage tells of them. Raises `ModelError` for those of another base model."""
+        from calque.tuning.start import earlier_lineage
+
+        if self.system.starts_from is None:
+            return []
+        folder = work.after[self._earlier]
+        stages: list[dict[str, Any]] = earlier_lineage(folder, work.workshop.weights_sha256)["stages"]
+        stages[-1]["key"] = _step(folder)["key"]
+        return stages
+
+    def _fingerprint(self, work: Work) -> dict[str, str]:
+        """What a checkpoint must have been made from to be gone on from."""
+        made_from = {
+            "base model": work.workshop.weights_sha256,
+            "encoded rows": _outputs(work.after[f"encode-{self.system.name}"]),
+            "settings": json.dumps(self.settings, sort_keys=True),
+            "code": code_version("tune"),
+        }
+        if self._earlier:
+            made_from["earlier stage"] = _outputs(work.after[self._earlier])
+        return made_from
 
     def _tuning(self, work: Work) -> TuningSettings:
         """The system's settings; matched to another system, with that one's steps or trained tokens for an end."""
@@ -107,23 +145,32 @@ class Tune:
         from calque.tuning.batch import plan_of
         from calque.tuning.encode import read_encoded
 
-        other = read_encoded(work.after[self.after[-1]])
+        other = read_encoded(work.after[f"encode-{match.system.name}"])
         plan = plan_of(other, match.system.tuning, self.seed, tokens_per_batch=1)
         amount = len(plan) if match.by == "steps" else plan.trained_tokens()
         ends = {**dict.fromkeys(("steps", "trained_tokens")), match.by: amount}
         return self.system.tuning.model_copy(update=ends)
 
-    def _write(self, work: Work, tuned: Tuned) -> None:
+    def _write(self, work: Work, tuned: Tuned, stages: list[dict[str, Any]]) -> None:
         from calque.tuning.checkpoint import discard_checkpoints
 
         workshop = work.workshop
         write_jsonl(work.folder / "loss.jsonl", tuned.log)
+        start, method = self.system.starts_from, self.system.tuning.method
+        stage = {
+            "system": self.system.name,
+            "method": method,
+            "starts_from": start.system.name if start is not None else "base",
+            "earlier_adapter": start.adapter if start is not None else "none",
+            "base_sha256": workshop.weights_sha256,
+        }
         lineage = {
             "base": workshop.base.label,
             "base_sha256": workshop.weights_sha256,
-            "method": self.system.tuning.method,
-            "start": "base",
-            "adapter": "none" if self.system.tuning.method == "full" else "adapter",
+            "method": method,
+            "start": "base" if start is None else start.system.name,
+            "adapter": "none" if method == "full" else "adapter",
+            "stages": [*stages, stage],
             "parameters": tuned.parameters,
             "trainable": tuned.trainable,
             "precision": tuned.dtype,
@@ -131,6 +178,16 @@ class Tune:
         }
         write_json(work.folder / "lineage.json", lineage)
         discard_checkpoints(work.folder)
+
+
+def _step(folder: Path) -> dict[str, Any]:
+    """What is written down of a finished step."""
+    step: dict[str, Any] = json.loads((folder / "step.json").read_text(encoding="utf-8"))
+    return step
+
+
+def _outputs(folder: Path) -> str:
+    return json.dumps(_step(folder)["outputs"], sort_keys=True)
 
 
 class _LiveLog:

@@ -65,19 +65,14 @@ class Workshop:
 
     def _load(self, system: str, tuned: Path | None, precision: str) -> TransformersEngine:
         from calque.engines.device import answering_dtype, best_device
-        from calque.engines.loading import ModelFiles, load_model
+        from calque.engines.loading import load_model
         from calque.engines.transformers_engine import TransformersEngine
-        from calque.tuning.adapt import load_tuned
+        from calque.tuning.adapt import load_tuned, weights_of
 
         device = best_device()
         dtype = answering_dtype(precision, device)
-        files, adapted = self.base, False
-        if tuned is not None and (tuned / "model").is_dir():
-            files = ModelFiles(system, tuned / "model", self.base.trust_remote_code)
-        elif tuned is not None:
-            adapted = True
-        model: Any = load_model(files, dtype=dtype, device=device)
-        if adapted and tuned is not None:
+        model: Any = load_model(weights_of(self.base, tuned), dtype=dtype, device=device)
+        if tuned is not None and (tuned / "adapter").is_dir():
             model = load_tuned(model, tuned)
         return TransformersEngine(model, self.encoder, system)
 
