@@ -51,6 +51,10 @@ class RunError(CalqueError):
     """A run folder, a step's cache or a checkpoint does not fit what is asked of it."""
 
 
+class TuningError(CalqueError):
+    """Tuning cannot go on, for a reason that the recipe can mend."""
+
+
 class UsageError(CalqueError):
     """The command was called wrongly. Exit code 2."""
 

@@ -398,4 +398,6 @@ def test_the_log_is_of_plain_numbers(
         "tokens",
         "trained_tokens",
         "examples",
+        "admitted",
+        "refreshed_tokens",
     }

@@ -25,10 +25,11 @@ IGNORED = -100  # the label that torch's cross-entropy passes over
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One optimiser step. `micro_batches` are this device's; `trained_tokens` are those of the whole step."""
+    """One optimiser step. `rows` are all of it, in falling length, and `trained_tokens` theirs; `micro_batches` are this device's."""
 
     index: int
     epoch: int
+    rows: Rows
     micro_batches: tuple[Rows, ...]
     examples: int
     tokens: int
@@ -86,13 +87,15 @@ class Plan:
                 index = epoch * self.steps_per_epoch + i
                 if index >= start:
                     rows = order[i * self.examples_per_step : (i + 1) * self.examples_per_step]
-                    yield self._step(index, epoch, rows)
+                    yield self.step_of(index, epoch, rows)
 
-    def _step(self, index: int, epoch: int, rows: npt.NDArray[np.int64]) -> Step:
+    def step_of(self, index: int, epoch: int, rows: npt.NDArray[np.int64]) -> Step:
+        """The step of these rows: sorted by length, dealt to the devices, cut into micro-batches."""
         by_length = sorted(rows.tolist(), key=lambda row: (-int(self.lengths[row]), row))
         return Step(
             index=index,
             epoch=epoch,
+            rows=tuple(by_length),
             micro_batches=tuple(self._cut(by_length[self.rank :: self.world])),
             examples=len(by_length),
             tokens=int(self.lengths[rows].sum()),

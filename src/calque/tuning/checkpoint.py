@@ -1,6 +1,6 @@
 """The state of a tuning run on disk, so that a run stopped at any moment goes on to the same last bit.
 
-In it: tuned parameters, optimiser moments, losses so far, and a fingerprint of what the run is made from. Which rows
+In it: tuned parameters, optimiser moments, losses so far, the state of the pace, and a fingerprint of what the run is made from. Which rows
 come next, and the random state of every step, follow from seed and step (`batch.Plan`, `loop`), on every device.
 """
 
@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,12 @@ STATE, TENSORS = "state.json", "state.safetensors"
 
 @dataclass(frozen=True)
 class Progressed:
-    """What a checkpoint says beside its tensors: optimiser steps done, and the log of them."""
+    """What a checkpoint says beside its tensors: optimiser steps done, the log of them, log and state of the pace."""
 
     steps: int
     log: list[dict[str, Any]]
+    pace: list[dict[str, Any]] = field(default_factory=list)
+    state: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
 
 def save_checkpoint(
@@ -43,12 +45,18 @@ def save_checkpoint(
     temporary = folder / f".{target.name}.writing"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    tensors = {f"parameter/{name}": p for name, p in parameters.items()}
+    tensors: dict[str, torch.Tensor] = {f"parameter/{name}": p for name, p in parameters.items()}
+    tensors |= {f"pace/{name}": tensor for name, tensor in progressed.state.items()}
     for name, parameter in parameters.items():
         for key, value in optimizer.state[parameter].items():
             tensors[f"optimizer/{key}/{name}"] = value
     save_tensors(tensors, temporary / TENSORS)
-    state = {"steps": progressed.steps, "log": progressed.log, "fingerprint": dict(fingerprint)}
+    state = {
+        "steps": progressed.steps,
+        "log": progressed.log,
+        "pace": progressed.pace,
+        "fingerprint": dict(fingerprint),
+    }
     (temporary / STATE).write_text(json.dumps(state), encoding="utf-8")
     for path in temporary.iterdir():
         _flush(path)
@@ -106,7 +114,8 @@ def load_checkpoint(
                 for key, value in tensors.items()
                 if key.startswith("optimizer/") and key.split("/", 2)[2] == name
             }
-    return Progressed(state["steps"], state["log"])
+    pace = {key.partition("/")[2]: value for key, value in tensors.items() if key.startswith("pace/")}
+    return Progressed(state["steps"], state["log"], state["pace"], pace)
 
 
 def has_checkpoint(folder: Path) -> bool:

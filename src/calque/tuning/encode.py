@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from calque.prompts.encoding import Encoded, Encoder
 
 CHUNK = 2000  # rows tokenised at a time
+ARRAYS = ("tokens", "trained", "offsets", "groups")
 SHOWN = 20  # bad rows named one by one
 
 Overlong = Literal["error", "drop", "truncate"]
@@ -34,11 +35,20 @@ Overlong = Literal["error", "drop", "truncate"]
 
 @dataclass(frozen=True)
 class EncodedSet:
-    """Token ids of all rows end to end. Row i is `tokens[offsets[i]:offsets[i+1]]`; `trained` is parallel to it."""
+    """Token ids of all rows end to end. Row i is `tokens[offsets[i]:offsets[i+1]]`; `trained` is parallel to it.
+
+    Row i is of the group `kinds[groups[i]]`: language of the answer and kind of demonstration, as in `it chat`.
+    """
 
     tokens: npt.NDArray[np.int32]
     trained: npt.NDArray[np.bool_]
     offsets: npt.NDArray[np.int64]
+    groups: npt.NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
+    kinds: tuple[str, ...] = ("",)
+
+    def __post_init__(self) -> None:
+        if len(self.groups) == 0:  # all of one
+            object.__setattr__(self, "groups", np.zeros(len(self), dtype=np.int32))
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -118,6 +128,7 @@ class Encoding:
     tokens: list[npt.NDArray[np.int32]] = field(default_factory=list)
     trained: list[npt.NDArray[np.bool_]] = field(default_factory=list)
     lengths: list[int] = field(default_factory=list)
+    keys: list[tuple[str, str]] = field(default_factory=list)
     counts: dict[tuple[str, str], LengthCount] = field(default_factory=dict)
     texts: dict[str, TextCount] = field(default_factory=dict)
     rejected: list[Rejected] = field(default_factory=list)
@@ -154,6 +165,7 @@ class Encoding:
         self.tokens.append(np.asarray(row.ids, dtype=np.int32))
         self.trained.append(np.asarray(row.trained, dtype=np.bool_))
         self.lengths.append(len(row.ids))
+        self.keys.append(key)
 
     def _reject(self, demonstration: Demonstration, reason: str, detail: str) -> None:
         source = demonstration.provenance
@@ -169,7 +181,10 @@ class Encoding:
         if not self.tokens:
             raise DataError(Problem("no row is left to train on", remedy="see dropped.jsonl for the reasons"))
         offsets = np.concatenate([[0], np.cumsum(self.lengths, dtype=np.int64)])
-        return EncodedSet(np.concatenate(self.tokens), np.concatenate(self.trained), offsets)
+        number = {key: i for i, key in enumerate(sorted(set(self.keys)))}
+        groups = np.asarray([number[key] for key in self.keys], dtype=np.int32)
+        kinds = tuple(" ".join(key) for key in number)
+        return EncodedSet(np.concatenate(self.tokens), np.concatenate(self.trained), offsets, groups, kinds)
 
     def _untrained_problems(self) -> Iterator[Problem]:
         for demonstration in self.untrained[:SHOWN]:
@@ -213,10 +228,10 @@ def encode_demonstrations(
 
 
 def write_encoded(encoded: EncodedSet, folder: Path) -> None:
-    """Write the three arrays into `folder`."""
-    np.save(folder / "tokens.npy", encoded.tokens)
-    np.save(folder / "trained.npy", encoded.trained)
-    np.save(folder / "offsets.npy", encoded.offsets)
+    """Write the arrays, and the names of the groups, into `folder`."""
+    for name in ARRAYS:
+        np.save(folder / f"{name}.npy", getattr(encoded, name))
+    (folder / "kinds.json").write_text(json.dumps(encoded.kinds, ensure_ascii=False), encoding="utf-8")
 
 
 def read_encoded(folder: Path) -> EncodedSet:
@@ -225,7 +240,9 @@ def read_encoded(folder: Path) -> EncodedSet:
     def load(name: str) -> Any:
         return np.load(folder / name, mmap_mode="r", allow_pickle=False)
 
-    return EncodedSet(load("tokens.npy"), load("trained.npy"), load("offsets.npy"))
+    kinds = tuple(json.loads((folder / "kinds.json").read_text(encoding="utf-8")))
+    tokens, trained, offsets, groups = (load(f"{name}.npy") for name in ARRAYS)
+    return EncodedSet(tokens, trained, offsets, groups, kinds)
 
 
 def sample_segments(encoder: Encoder, demonstration: Demonstration) -> str:

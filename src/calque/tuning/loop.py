@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from accelerate import Accelerator
 
 from calque.engines.device import best_device, resolve_dtype
 from calque.engines.loading import ModelFiles, load_tokenizer
-from calque.errors import CalqueError, Problem
+from calque.errors import Problem, TuningError
 from calque.randomness import stream
 from calque.tuning import attention
 from calque.tuning.adapt import (
@@ -30,21 +31,24 @@ from calque.tuning.adapt import (
     tuned_parameters,
     weights_of,
 )
-from calque.tuning.batch import Rows, Step, collate, plan_of
+from calque.tuning.batch import plan_of
 from calque.tuning.checkpoint import Progressed, load_checkpoint, save_checkpoint
 from calque.tuning.encode import EncodedSet
 from calque.tuning.forward import ResponseLoss
+from calque.tuning.gradient import Gradient
+from calque.tuning.pace import Pace
+from calque.tuning.paced import PacedSteps, Taken, normalise, plain_step
 from calque.tuning.settings import TuningSettings
 from calque.tuning.start import Start, starting_model
 
 
-class TuningError(CalqueError):
-    """Tuning cannot go on, for a reason that the recipe can mend."""
-
-
 @dataclass(frozen=True, slots=True)
 class StepLog:
-    """One optimiser step; `loss` is the mean over its trained tokens (nats), before the step was taken."""
+    """One optimiser step; `loss` is the mean over its trained tokens (nats), before the step was taken.
+
+    Under a pace, `loss` is that of all rows that ran; `trained_tokens` are those that count; `admitted` is the share of
+    rows that count; and `refreshed_tokens` ran only to tell the losses of rows that are kept out.
+    """
 
     step: int
     loss: float
@@ -53,6 +57,8 @@ class StepLog:
     tokens: int
     trained_tokens: int
     examples: int
+    admitted: float = 1.0
+    refreshed_tokens: int = 0
 
 
 OnStep = Callable[[StepLog, int], None]
@@ -60,12 +66,13 @@ OnStep = Callable[[StepLog, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """What came out: the log, and the number of parameters in all and tuned."""
+    """What came out: the log, the number of parameters in all and tuned, and by step and group what the pace admitted."""
 
     log: list[dict[str, Any]]
     parameters: int
     trainable: int
     dtype: str
+    pace: list[dict[str, Any]] = field(default_factory=list)
 
 
 def tune(
@@ -106,69 +113,60 @@ def tune(
         world=accelerator.num_processes,
     )
     progressed = load_checkpoint(folder, fingerprint, parameters, optimizer) or Progressed(0, [])
-    log = list(progressed.log)
-    loss_of = ResponseLoss(model)
+    log, pace_log = list(progressed.log), list(progressed.pace)
+    gradient = Gradient(
+        encoded,
+        torch.from_numpy(plan.trained_counts).to(accelerator.device),
+        ResponseLoss(model),
+        accelerator,
+        dtype,
+    )
+    pace = Pace(settings.pacing, encoded, plan, seed) if settings.pacing.order != "none" else None
+    if pace is not None and progressed.state:
+        pace.restore(progressed.state)
+    take = partial(plain_step, gradient=gradient) if pace is None else PacedSteps(pace, gradient).take
     model.train()
-    for step in plan.steps(progressed.steps):
-        _seed(seed, "dropout", str(step.index), str(plan.rank))
-        learning_rate = rate_at(step.index, len(plan), settings)
-        loss = _backward(step, encoded, loss_of, accelerator, dtype)
+    for planned in plan.steps(progressed.steps):
+        _seed(seed, "dropout", str(planned.index), str(plan.rank))
+        learning_rate = rate_at(planned.index, len(plan), settings)
+        taken = take(planned)
         _sum_gradients(parameters, accelerator)
+        normalise(taken, list(parameters.values()))
         norm = torch.nn.utils.clip_grad_norm_(parameters.values(), settings.max_gradient_norm)
-        entry = StepLog(
-            step=step.index + 1,
-            loss=round(loss, 6),
-            learning_rate=float(f"{learning_rate:.6g}"),
-            gradient_norm=round(float(norm), 6),
-            tokens=step.tokens,
-            trained_tokens=step.trained_tokens,
-            examples=step.examples,
-        )
+        entry = _entry(taken, learning_rate, float(norm))
         _check_finite(entry)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate
-        optimizer.step()
+        if taken.mean_weight > 0:  # else no row counts, and momentum alone must not move the model
+            optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         log.append(asdict(entry))
+        pace_log += taken.log
         if on_step is not None and accelerator.is_main_process:
             on_step(entry, len(plan))
-        done = step.index + 1
+        done = planned.index + 1
         if done % settings.checkpoint_steps == 0 and done < len(plan) and accelerator.is_main_process:
-            save_checkpoint(folder, Progressed(done, log), fingerprint, parameters, optimizer)
+            progressed = Progressed(done, log, pace_log, pace.state() if pace is not None else {})
+            save_checkpoint(folder, progressed, fingerprint, parameters, optimizer)
     if accelerator.is_main_process:
         save_tuned(
             model, load_tokenizer(base), folder, settings, weights_of(base, folder if start else None).label
         )
     accelerator.wait_for_everyone()
-    return Tuned(log, *parameter_counts(model), dtype=str(dtype).removeprefix("torch."))
+    return Tuned(log, *parameter_counts(model), dtype=str(dtype).removeprefix("torch."), pace=pace_log)
 
 
-def _backward(
-    step: Step, encoded: EncodedSet, loss_of: ResponseLoss, accelerator: Accelerator, dtype: torch.dtype
-) -> float:
-    """Add up the step's gradient, micro-batch by micro-batch; return the step's mean loss."""
-    device = accelerator.device
-    sums = []
-    for rows in step.micro_batches:
-        ids, positions, labels = _tensors(encoded, rows, device)
-        with torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
-            losses = loss_of(ids, positions, labels)
-        (losses.sum() / step.trained_tokens).backward()
-        sums.append(losses.detach().sum())
-    total = math.fsum(map(float, sums))  # read at the end: until then the device need not wait for us
-    if accelerator.num_processes > 1:
-        total = float(accelerator.reduce(torch.tensor(total, device=device, dtype=torch.float64), "sum"))
-    return total / step.trained_tokens
-
-
-def _tensors(
-    encoded: EncodedSet, rows: Rows, device: torch.device
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    arrays = collate(encoded, rows)
-    return (
-        torch.from_numpy(arrays.ids).to(device),
-        torch.from_numpy(arrays.positions).to(device),
-        torch.from_numpy(arrays.labels).to(device),
+def _entry(taken: Taken, learning_rate: float, norm: float) -> StepLog:
+    return StepLog(
+        step=taken.step.index + 1,
+        loss=round(taken.loss, 6),
+        learning_rate=float(f"{learning_rate:.6g}"),
+        gradient_norm=round(norm, 6),
+        tokens=taken.step.tokens,
+        trained_tokens=taken.trained_tokens,
+        examples=taken.step.examples,
+        admitted=round(taken.admitted, 4),
+        refreshed_tokens=taken.refreshed_tokens,
     )
 
 

@@ -27,6 +27,72 @@ class LoraSettings(BaseModel):
     )
 
 
+class PacingSettings(BaseModel):
+    """Self-paced learning: from rows that are easy for the model to hard ones (docs/method-xcit.md).
+
+    In the paced part of tuning a row is admitted if its loss is below λ, which admits a growing share of the rows; then
+    all rows count alike. A row's loss is the mean over its trained tokens.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    order: Literal["none", "easiest-first", "random", "hardest-first", "drop-hardest"] = Field(
+        "none",
+        description="which rows are admitted first; none = no pacing; drop-hardest leaves the hardest out to the end; "
+        "all but easiest-first are controls, with weights of nought and one",
+    )
+    spend: Literal["weighting", "selection"] = Field(
+        "weighting",
+        description="weighting: every row runs, and its loss weighs in; selection: rows that are not admitted do not "
+        "run at all until their turn, and steps are filled from those that are, the least used first",
+    )
+    weights: Literal["hard", "linear", "logarithmic", "mixture", "diverse"] = Field(
+        "hard",
+        description="how much an admitted row counts: all alike (hard, diverse), or the more the lower its loss",
+    )
+    start: float = Field(0.4, gt=0, le=1, description="share of the rows that is admitted at first")
+    until: float = Field(
+        0.5, gt=0, le=1, description="share of the optimiser steps after which every row is admitted"
+    )
+    schedule: Literal["linear", "root", "geometric"] = Field(
+        "linear", description="course of the admitted share from `start` to 1"
+    )
+    by_kind: bool = Field(
+        True, description="one λ for each language and kind of demonstration, or one for all"
+    )
+    threshold: float | None = Field(
+        None, gt=0, description="λ itself, in nats, in place of a share; until `until`, as the share is"
+    )
+    growth: float = Field(1.3, ge=1, description="factor by which `threshold` grows with every epoch")
+    memory: int = Field(
+        32, ge=1, description="weighting: λ is taken from the losses seen in the last so many steps"
+    )
+    refresh_steps: int = Field(
+        50,
+        ge=1,
+        description="selection: steps after which the losses of rows that are kept out are computed again",
+    )
+    inner: float = Field(0.5, gt=0, lt=1, description="mixture: share of λ below which a row counts in full")
+    rescaled: float = Field(
+        0.5,
+        gt=0,
+        lt=1,
+        description="logarithmic: what λ is after losses are rescaled; its form needs one below 1",
+    )
+    diversity: float = Field(
+        1.0, ge=0, description="diverse: γ in nats; the i-th easiest row of a kind has λ + γ / (√i + √(i−1))"
+    )
+    dropped: float = Field(0.1, gt=0, lt=1, description="drop-hardest: share of the rows that is left out")
+
+    @model_validator(mode="after")
+    def _threshold_of_losses(self) -> Self:
+        if self.threshold is not None and self.order not in ("none", "easiest-first"):
+            raise ValueError(
+                f"a threshold is for easiest-first; {self.order} is told by a share: leave it out"
+            )
+        return self
+
+
 class TuningSettings(BaseModel):
     """How one system is tuned."""
 
@@ -64,6 +130,7 @@ class TuningSettings(BaseModel):
     max_gradient_norm: float = Field(1.0, gt=0, description="the step's gradient is clipped to this norm")
     precision: Precision = Field("auto", description="auto = bf16 where the device computes in it, else fp32")
     gradient_checkpointing: bool = Field(False, description="recompute activations: less memory, more time")
+    pacing: PacingSettings = Field(PacingSettings(), description="which rows count when; none by default")
     checkpoint_steps: int = Field(100, ge=1, description="optimiser steps between checkpoints")
 
     @model_validator(mode="after")
