@@ -147,3 +147,26 @@ def test_killed_in_a_later_stage_the_same_bytes_come_out(staged: Path) -> None:
         files = sorted(p.relative_to(one) for p in one.rglob("*") if p.is_file())
         assert files == sorted(p.relative_to(other) for p in other.rglob("*") if p.is_file())
         assert all((one / file).read_bytes() == (other / file).read_bytes() for file in files), name
+
+
+def test_a_paced_stage_writes_what_it_admitted_and_others_are_matched_to_what_counted(staged: Path) -> None:
+    path = staged / "recipe.yaml"
+    control = "  control: {mix: {translations: all}, matched_to: {system: third, by: trained_tokens}}\n"
+    path.write_text(
+        path.read_text("utf-8").replace("comparisons:", control + "comparisons:"), encoding="utf-8"
+    )
+    listener = run(staged, *LORA, "systems.third.tuning.pacing={order: easiest-first, until: 1}")
+    assert tunings(listener)[-2:] == ["tune-third-it", "tune-control-it"]
+    steps = {
+        s["name"]: s["counts"] for s in json.loads((staged / "run/manifest.json").read_text("utf-8"))["steps"]
+    }
+    third, control_ = steps["tune-third-it"], steps["tune-control-it"]
+    assert third["trained_tokens"] < steps["encode-third-it"]["trained_tokens"] * 2
+    assert third["refreshed_tokens"] == 0
+    assert (
+        abs(control_["trained_tokens"] - third["trained_tokens"]) <= third["trained_tokens"] / third["steps"]
+    )
+    rows = (staged / "run/steps/tune-third-it/pace.jsonl").read_text("utf-8").splitlines()
+    assert {json.loads(row)["group"] for row in rows} == {"en translation", "it translation"}
+    assert not (staged / "run/steps/tune-control-it/pace.jsonl").exists()
+    assert "percent admitted" in (staged / "run/report.html").read_text("utf-8")

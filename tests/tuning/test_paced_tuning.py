@@ -107,6 +107,7 @@ def test_a_pace_that_admits_everything_is_plain_tuning(
     for spend in ("weighting", "selection"):
         paced = run(base, rows, settings(pacing=pacing(start=1.0, spend=spend)), tmp_path / spend)
         assert [row["admitted"] for row in paced.log] == [1, 1, 1]
+        assert [row["refreshed_tokens"] for row in paced.log] == [0, 0, 0], "nobody needs to know"
     close(tmp_path / "plain", tmp_path / "weighting", atol=1e-6)
     assert plain.pace == []
 

@@ -126,7 +126,7 @@ def test_diversity_admits_just_those_that_the_paper_s_rule_admits(
     found = np.sort(losses)
     limit = diverse_threshold(found, np.float32(threshold), gamma)
     rule = [
-        loss < np.float32(threshold) + gamma / (math.sqrt(i) + math.sqrt(i - 1))
+        float(loss) < threshold + gamma / (math.sqrt(i) + math.sqrt(i - 1))
         for i, loss in enumerate(found, start=1)
     ]
     first = [loss for loss, passed in zip(found, rule, strict=True) if passed]

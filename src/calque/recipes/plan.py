@@ -6,7 +6,7 @@ before those that start from them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from calque.recipes.resolved import Resolved, ResolvedSystem
 from calque.recipes.steps import Step
@@ -36,7 +36,14 @@ def plan(resolved: Resolved, template: str) -> tuple[Step, ...]:
 
 
 def _stage_by_stage(systems: Sequence[ResolvedSystem]) -> list[ResolvedSystem]:
-    """The systems in their order, but each behind those that it starts from."""
+    """The systems in their order, but each behind those that it starts from or is matched to."""
     by_name = {system.name: system for system in systems}
-    found = dict.fromkeys(stage.name for system in systems for stage in system.stages)
-    return [by_name[name] for name in found]
+    return [by_name[name] for name in dict.fromkeys(name for system in systems for name in _before(system))]
+
+
+def _before(system: ResolvedSystem) -> Iterator[str]:
+    """The names of the systems that it needs, and its own."""
+    for other in (system.starts_from, system.matched_to):
+        if other is not None:
+            yield from _before(other.system)
+    yield system.name

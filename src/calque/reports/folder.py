@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from calque.errors import Problem, RunError
 from calque.reports.counts import read_counts, read_fertility, read_lengths
+from calque.reports.pace import read_pace
 from calque.reports.reading import number, read_object, read_rows, read_text, shaped
 from calque.reports.run import LossPoint, Manifest, Run, Score, Step, System
 
@@ -53,6 +54,7 @@ def read_run(folder: Path) -> Run:
         lengths=_present((name, read_lengths(place)) for name, place in encoded.items()),
         fertility=_present((name, read_fertility(place)) for name, place in encoded.items()),
         losses=_present((name, _losses(places[step.name], step)) for name, step in tuned.items()),
+        pace=_present((name, read_pace(places[step.name])) for name, step in tuned.items()),
         lineage=_present((name, _lineage(places[step.name])) for name, step in tuned.items()),
         samples=_present((name, tuple(_segments(place))) for name, place in encoded.items()),
         asked={key: counts[name] for key, name in asked.items() if name in counts},
@@ -130,6 +132,7 @@ def _loss_point(row: Mapping[str, Any]) -> LossPoint:
         learning_rate=number(row.get("learning_rate")),
         tokens=int(row.get("tokens") or 0),
         trained_tokens=int(row.get("trained_tokens") or 0),
+        refreshed_tokens=int(row.get("refreshed_tokens") or 0),
     )
 
 

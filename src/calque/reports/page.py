@@ -20,6 +20,7 @@ from calque.reports.figures import loss_panels, score_panels, style_of
 from calque.reports.folder import read_run
 from calque.reports.layout import MOST_ACROSS, layout
 from calque.reports.leads import leads
+from calque.reports.pace import pace_costs, pace_panels
 from calque.reports.run import Run
 from calque.reports.side_by_side import side_by_side
 from calque.reports.verdict import english, verdict
@@ -68,6 +69,8 @@ def _view(run: Run) -> dict[str, Any]:
         "panels": score_panels(run),
         "english": in_english,
         "losses": loss_panels(run),
+        "pace": pace_panels(run),
+        "pace_costs": pace_costs(run),
         "samples": draw_samples(run),
         "style": partial(style_of, run),
     }

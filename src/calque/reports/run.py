@@ -126,6 +126,18 @@ class LossPoint:
     learning_rate: float
     tokens: int
     trained_tokens: int
+    refreshed_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PacePoint:
+    """What the pace admitted of one kind in one step: of all rows, and of each third of them, the easiest first."""
+
+    step: int
+    group: str
+    rows: int
+    admitted: int
+    terciles: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +156,7 @@ class Run:
     lengths: Mapping[str, tuple[Length, ...]]
     fertility: Mapping[str, tuple[Fertility, ...]]
     losses: Mapping[str, tuple[LossPoint, ...]]
+    pace: Mapping[str, tuple[PacePoint, ...]]
     lineage: Mapping[str, Mapping[str, Any]]
     samples: Mapping[str, tuple[tuple[str, bool], ...]]
     asked: Mapping[tuple[str, str, str], Counts]

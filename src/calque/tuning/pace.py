@@ -67,7 +67,7 @@ class Pace:
     def stale(self, index: int) -> npt.NDArray[np.int64]:
         """The rows whose losses have to be computed before step `index`, without learning from them."""
         by_loss = self.selects and self.settings.order != "random"
-        if not by_loss or index % self.settings.refresh_steps or index >= self.paced_steps:
+        if not by_loss or index % self.settings.refresh_steps or self._admits_all(index):
             return np.zeros(0, dtype=np.int64)
         unknown = np.isnan(self.losses)
         if unknown.any():
@@ -124,6 +124,9 @@ class Pace:
             getattr(self, name)[:] = state[name].numpy()
         self.idle = int(state["idle"])
 
+    def _admits_all(self, index: int) -> bool:
+        return index >= self.paced_steps or (self.settings.threshold is None and self.share(index) >= 1)
+
     def _difficulty(self) -> Vector:
         if self.settings.order == "random":
             return self._chance
@@ -133,7 +136,7 @@ class Pace:
         """λ of each group; infinite where all are admitted, and where nothing of a group was seen yet."""
         settings, share = self.settings, self.share(index)
         everything = np.full(len(self.kinds), np.inf, dtype=np.float32)
-        if index >= self.paced_steps or share >= 1:
+        if self._admits_all(index):
             return everything
         current = [self._current(difficulty, members, index) for members in self.members]
         if settings.threshold is not None:

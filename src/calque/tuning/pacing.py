@@ -47,10 +47,10 @@ def weights(losses: torch.Tensor, thresholds: torch.Tensor, settings: PacingSett
     Orders other than easiest-first weigh hard, whatever takes the place of the loss there.
     """
     form = settings.weights if settings.order == "easiest-first" else "hard"
-    if form in ("hard", "diverse"):  # diverse has changed λ already
-        return hard(losses, thresholds)
     finite = torch.where(torch.isinf(thresholds), 1.0, thresholds)
-    if form == "linear":
+    if form in ("hard", "diverse"):  # diverse has changed λ already
+        found = hard(losses, finite)
+    elif form == "linear":
         found = linear(losses, finite)
     elif form == "mixture":
         found = mixture(losses, finite, settings.inner * finite)

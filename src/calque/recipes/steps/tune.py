@@ -46,6 +46,8 @@ class Tune:
         settings = self.system.tuning.model_dump(mode="json", exclude=ELSEWHERE | HARMLESS)
         if self.system.tuning.method == "full":
             del settings["lora"]
+        if not _is_paced(self.system):
+            del settings["pacing"]
         if self.system.matched_to is not None:
             other = self.system.matched_to.system.tuning.model_dump(mode="json", include=set(EXTENT))
             settings = {key: value for key, value in settings.items() if key not in ENDS}
@@ -56,10 +58,13 @@ class Tune:
 
     @property
     def after(self) -> tuple[str, ...]:
-        """The encoded mixture, that of the system it is matched to, and the model of the one it starts from."""
+        """The encoded mixture, that of the system it is matched to, and the model of the one it starts from.
+
+        How many tokens a paced system is trained on, only its tuning tells: then it comes first.
+        """
         names = [f"encode-{self.system.name}"]
         if self.system.matched_to is not None:
-            names.append(f"encode-{self.system.matched_to.system.name}")
+            names.append(f"{'tune' if self._by_outcome else 'encode'}-{self.system.matched_to.system.name}")
         if self.system.starts_from is not None:
             names.append(self._earlier)
         return tuple(dict.fromkeys(names))
@@ -69,7 +74,7 @@ class Tune:
         return ""
 
     def carry_out(self, work: Work) -> dict[str, Any]:
-        """Write `adapter/` (with `start/`, if it does not stand on the base) or `model/`, loss.jsonl and lineage.json."""
+        """Write `adapter/` (with `start/`, if it does not stand on the base) or `model/`, loss.jsonl, perhaps pace.jsonl, and lineage.json."""
         from calque.tuning.encode import read_encoded
         from calque.tuning.loop import StepLog, tune
 
@@ -95,12 +100,13 @@ class Tune:
         )
         if work.leads:
             self._write(work, tuned, stages)
-        return {
-            "steps": len(tuned.log),
-            "tokens": sum(row["tokens"] for row in tuned.log),
-            "trained_tokens": sum(row["trained_tokens"] for row in tuned.log),
-            "examples": sum(row["examples"] for row in tuned.log),
-        }
+        summed = ["tokens", "trained_tokens", "examples", *(["refreshed_tokens"] if tuned.pace else [])]
+        return {"steps": len(tuned.log), **{name: sum(row[name] for row in tuned.log) for name in summed}}
+
+    @property
+    def _by_outcome(self) -> bool:
+        match = self.system.matched_to
+        return match is not None and match.by == "trained_tokens" and _is_paced(match.system)
 
     @property
     def _earlier(self) -> str:
@@ -142,6 +148,9 @@ class Tune:
         match = self.system.matched_to
         if match is None:
             return self.system.tuning
+        if self._by_outcome:
+            trained = int(_step(work.after[f"tune-{match.system.name}"])["counts"]["trained_tokens"])
+            return self.system.tuning.model_copy(update={"steps": None, "trained_tokens": trained})
         from calque.tuning.batch import plan_of
         from calque.tuning.encode import read_encoded
 
@@ -156,6 +165,8 @@ class Tune:
 
         workshop = work.workshop
         write_jsonl(work.folder / "loss.jsonl", tuned.log)
+        if tuned.pace:
+            write_jsonl(work.folder / "pace.jsonl", tuned.pace)
         start, method = self.system.starts_from, self.system.tuning.method
         stage = {
             "system": self.system.name,
@@ -178,6 +189,10 @@ class Tune:
         }
         write_json(work.folder / "lineage.json", lineage)
         discard_checkpoints(work.folder)
+
+
+def _is_paced(system: ResolvedSystem) -> bool:
+    return system.tuning.pacing.order != "none"
 
 
 def _step(folder: Path) -> dict[str, Any]:
