@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -19,6 +20,12 @@ def stream(seed: int, *names: str) -> np.random.Generator:
 def rank(seed: int, *names: str) -> bytes:
     """A pseudo-random place in an order. Sorting by it shuffles, and what is added later moves nothing else."""
     return _digest(seed, names)
+
+
+def rounds(size: int, random: np.random.Generator) -> Iterator[int]:
+    """Numbers below `size` without end, in shuffled rounds: all come equally often."""
+    while True:
+        yield from random.permutation(size).tolist()
 
 
 def _digest(seed: int, names: tuple[str, ...]) -> bytes:

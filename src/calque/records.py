@@ -85,6 +85,19 @@ class SentencePair:
 
 
 @dataclass(frozen=True, slots=True)
+class InstructionPair:
+    """One conversation in English and in `language`: turn i of the one says what turn i of the other says.
+
+    Requests and responses take turns, and a response comes last; which are trained is for a view to say.
+    """
+
+    english: Conversation
+    target: Conversation
+    language: str
+    provenance: Provenance
+
+
+@dataclass(frozen=True, slots=True)
 class Rejected:
     """A row that could not be read or was put aside: where, and why.
 

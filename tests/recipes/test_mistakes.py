@@ -96,7 +96,7 @@ def test_a_part_without_a_view(project: Path) -> None:
             "recipe.yaml",
             9,
             "'demonstrate.x-instructions.view' is missing",
-            "say view: instruction, or view: translation",
+            "say view: instruction, or view: translation, or view: chat, or view: pivot",
         )
     ]
 

@@ -20,15 +20,17 @@ def read_alpaca(path: str | Path, language: str, licence: str = "") -> Iterator[
     code = language_of(language).code
     name = Path(path).name
     for row in read_rows(path):
-        yield row if isinstance(row, Rejected) else _demonstration(row, name, code, licence)
+        yield row if isinstance(row, Rejected) else alpaca_row(row, name, code, licence)
 
 
-def _demonstration(row: JsonRow, name: str, language: str, licence: str) -> Demonstration | Rejected:
+def alpaca_row(row: JsonRow, name: str, language: str, licence: str) -> Demonstration | Rejected:
+    """The demonstration of one row of the file `name`; reasons as in `read_alpaca`."""
+
     def rejected(reason: str, detail: str) -> Rejected:
         return Rejected(name, row.row, reason, f"line {row.line}: {detail}", row.raw[:500])
 
     if not isinstance(row.value, dict):
-        return rejected("wrong_type", f"the row is {_kind(row.value)}, expected an object")
+        return rejected("wrong_type", f"the row is {kind_of(row.value)}, expected an object")
     for field in ("instruction", "output"):
         if field not in row.value:
             return rejected("missing_field", f"field {field!r} is missing")
@@ -36,7 +38,7 @@ def _demonstration(row: JsonRow, name: str, language: str, licence: str) -> Demo
     texts = [row.value["instruction"], "" if material is None else material, row.value["output"]]
     for field, text in zip(("instruction", "input", "output"), texts, strict=True):
         if not isinstance(text, str):
-            return rejected("wrong_type", f"field {field!r} is {_kind(text)}, expected text")
+            return rejected("wrong_type", f"field {field!r} is {kind_of(text)}, expected text")
     instruction, material, response = (text.strip() for text in texts)
     if not instruction:
         return rejected("empty_instruction", "field 'instruction' is empty")
@@ -52,6 +54,7 @@ def _demonstration(row: JsonRow, name: str, language: str, licence: str) -> Demo
     )
 
 
-def _kind(value: object) -> str:
+def kind_of(value: object) -> str:
+    """What a JSON value is, in words."""
     kinds = {dict: "an object", list: "a list", str: "text", bool: "true or false", type(None): "null"}
     return kinds.get(type(value), "a number")

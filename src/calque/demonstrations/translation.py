@@ -6,7 +6,7 @@ One pass over the pairs, with memory for the drawn ones alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import islice
 from typing import Literal, TypeVar
@@ -15,7 +15,7 @@ import numpy as np
 
 from calque.demonstrations.wordings import wordings
 from calque.errors import DataError, Problem
-from calque.randomness import stream
+from calque.randomness import rounds, stream
 from calque.records import Demonstration, Message, SentencePair
 
 PromptLanguage = Literal["source", "english", "target"]
@@ -57,7 +57,7 @@ def translation_demonstrations(
         if not chosen:
             continue
         pool = wordings(asked_in)
-        numbers = _deal(len(pool.texts), stream(seed, "translation", language, "wording", target))
+        numbers = rounds(len(pool.texts), stream(seed, "translation", language, "wording", target))
         for i in chosen:
             request = Message("user", pool.ask(next(numbers), source, target), asked_in)
             made.append(_demonstration(drawn[i], request, target))
@@ -77,12 +77,6 @@ def _shuffled(pairs: list[SentencePair], random: np.random.Generator) -> list[Se
     return [
         replace(one, target=other.target) for one, other in zip(circle, circle[1:] + circle[:1], strict=True)
     ]
-
-
-def _deal(size: int, random: np.random.Generator) -> Iterator[int]:
-    """Numbers below `size` without end, in shuffled rounds: all come equally often."""
-    while True:
-        yield from random.permutation(size).tolist()
 
 
 def _draw(items: Iterable[T], count: int | None, random: np.random.Generator) -> tuple[list[T], int]:

@@ -19,12 +19,13 @@ SHORT = {
     "language": ("languages",),
     "instructions": ("sources", "instructions"),
     "translations": ("sources", "translations"),
+    "parallel": ("sources", "parallel"),
 }  # words of the command line that stand for longer ones
 NAMED = {
     "systems": ("system", "mix"),
     "demonstrate": ("part", "view"),
 }  # what a name there names, and what it must say
-HOLDING_FILES = {*(("sources", name) for name in ("instructions", "translations"))} | {
+HOLDING_FILES = {*(("sources", name) for name in ("instructions", "translations", "parallel"))} | {
     *(("evaluate", name) for name in BENCHMARK_FIELDS)
 }
 

@@ -5,10 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from calque.corpora.files import expand
+from calque.corpora.instruction_pairs import AlpacaPair, InstructionPairFiles
 from calque.corpora.pairs import PairFiles as Pairs
 from calque.errors import DataError, Problem
 from calque.recipes.document import Loc, Places
-from calque.recipes.schema import Files, PairFiles, PairSource, PairTable
+from calque.recipes.schema import (
+    DollyPairs,
+    Files,
+    InstructionPairSource,
+    OasstPairs,
+    PairFiles,
+    PairSource,
+    PairTable,
+)
 
 
 class Finder:
@@ -52,6 +61,52 @@ class Finder:
             target_column=table.target_column,
             licence=licence,
         )
+
+    def parallel(
+        self, loc: Loc, source: InstructionPairSource, code: str, licence: str
+    ) -> InstructionPairFiles | None:
+        """The files of parallel instruction data that the setting at `loc` names; None where one is not there."""
+        if isinstance(source, DollyPairs):
+            dolly = self.files((*loc, "dolly"), source.dolly, code)
+            return InstructionPairFiles(code, dolly=dolly, licence=licence) if dolly else None
+        if isinstance(source, OasstPairs):
+            oasst = self.files((*loc, "oasst"), source.oasst, code)
+            found = InstructionPairFiles(code, oasst=oasst, best_branch=source.best_branch, licence=licence)
+            return found if oasst else None
+        english = self._by_range((*loc, "english"), source.english, code)
+        target = self._by_range((*loc, "target"), source.target, code)
+        index = self.files((*loc, "index"), source.index, code) if source.index is not None else ()
+        if not (english and target) or (source.index is not None and not index):
+            return None
+        together = english.keys() & target.keys()
+        by_range = "{range}" in str(source.english) and "{range}" in str(source.target)
+        if not together or (english.keys() != target.keys() and not by_range):
+            message = f"{len(english)} files in English and {len(target)} in {code} are no pairs"
+            self.problems.append(
+                self.places.problem(loc, message, "give as many files of each, in the same order")
+            )
+            return None
+        alpaca = tuple(AlpacaPair(english[key], target[key], key) for key in english if key in target)
+        return InstructionPairFiles(
+            code,
+            alpaca=alpaca,
+            index=index[0] if index else None,
+            minimal_score=source.minimal_score,
+            licence=licence,
+        )
+
+    def _by_range(self, loc: Loc, names: Files, code: str) -> dict[str, Path]:
+        """Files by what stands for {range} in their names; without it by their number, a single one by nothing."""
+        given = [names] if isinstance(names, str) else names
+        found: dict[str, Path] = {}
+        for name in given:
+            files = self.files(loc, name.replace("{range}", "*"), code)
+            if "{range}" not in name:
+                found |= {f"#{len(found) + i}": path for i, path in enumerate(files, start=1)}
+                continue
+            before, _, after = Path(name.replace("{language}", code)).name.partition("{range}")
+            found |= {path.name[len(before) : len(path.name) - len(after)]: path for path in files}
+        return {"": next(iter(found.values()))} if list(found) == ["#1"] else found
 
     def not_in_english(self, names: Files) -> bool:
         """Whether `names` stand for a file of each language, and there is none for English."""

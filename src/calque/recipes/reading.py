@@ -107,7 +107,12 @@ def _spread_languages(document: Document) -> None:
     codes = list(_known(given)) if isinstance(given, list) else []
     if not isinstance(sources, dict):
         return
-    for name, forms in (("instructions", ()), ("translations", ("english", "target", "file"))):
+    forms_of = {
+        "instructions": (),
+        "translations": ("english", "target", "file"),
+        "parallel": ("english", "target", "dolly", "oasst"),
+    }
+    for name, forms in forms_of.items():
         value = sources.get(name)
         if isinstance(value, str | list) or (
             isinstance(value, dict) and any(form in value for form in forms)

@@ -39,7 +39,8 @@ def relocated(read: Read, target: Path) -> dict[str, Any]:
         model["path"] = moved(model["path"])
     if model["template"].endswith((".yaml", ".yml")):
         model["template"] = moved(model["template"])
-    for sources in (value["sources"]["instructions"], value["sources"]["translations"]):
+    for name in ("instructions", "translations", "parallel"):
+        sources = value["sources"][name]
         for code in sources:
             sources[code] = moved(sources[code])
     for name in BENCHMARK_FIELDS:

@@ -83,7 +83,9 @@ class _Resolver:
                 self._part(name, target).name: amount for name, amount in mix.items() if name not in missing
             }
             for name, lack in missing.items():
-                remedy = f"say {'.'.join(self._source(name, target))}=FILE"
+                field, code = self._source(name, target)
+                form = "{english: FILE, target: FILE}, or {dolly: FILE}" if field == "parallel" else "FILE"
+                remedy = f"say {field}.{code}={form}"
                 self._tell(("systems", role, "mix", name), f"{lack}, and {label} is made from it", remedy)
             if not missing:
                 yield ResolvedSystem(
@@ -117,6 +119,8 @@ class _Resolver:
     def _missing(self, name: str, target: str, when_missing: str) -> str:
         """Which source of a part is not given, in words; empty where it is."""
         field, code = self._source(name, target)
+        if self._pairs_of(name, target):
+            return ""
         given = getattr(self.recipe.sources, field)
         if code not in given:
             return f"sources.{field}.{code} is not given"
@@ -127,8 +131,24 @@ class _Resolver:
     def _source(self, name: str, target: str) -> tuple[str, str]:
         """The field of `sources` and the language in it that a part is made from."""
         part = self.recipe.demonstrate[name]
-        field = "instructions" if part.view == "instruction" else "translations"
-        return field, target if part.language == "x" else part.language
+        fields = {"instruction": "instructions", "translation": "translations"}
+        return fields.get(part.view, "parallel"), target if part.language == "x" else part.language
+
+    def _pairs_of(self, name: str, target: str) -> list[str]:
+        """The languages whose parallel instruction data a part is made from; none for a part from other sources.
+
+        The English side stands beside every language.
+        """
+        field, code = self._source(name, target)
+        if field == "translations":
+            return []
+        given = self.recipe.sources.instructions
+        there = code in given and not (code == "en" and self.finder.not_in_english(given[code]))
+        if field == "instructions" and there:
+            return []
+        parallel = self.recipe.sources.parallel
+        wanted = self.recipe.languages if code == "en" else [code]
+        return [language for language in wanted if language in parallel]
 
     def _part(self, name: str, target: str) -> ResolvedPart:
         field, code = self._source(name, target)
@@ -137,12 +157,17 @@ class _Resolver:
             part, sources = self.recipe.demonstrate[name], self.recipe.sources
             files: tuple[Path, ...] = ()
             pairs = None
-            loc = ("sources", field, code)
-            if part.view == "instruction":
-                files = self.finder.files(loc, sources.instructions[code], code)
-            else:
+            parallel = [
+                self.finder.parallel(("sources", "parallel", c), sources.parallel[c], c, sources.licence)
+                for c in self._pairs_of(name, target)
+            ]
+            if not parallel and field == "instructions":
+                files = self.finder.files(("sources", field, code), sources.instructions[code], code)
+            elif field == "translations":
+                loc = ("sources", field, code)
                 pairs = self.finder.pairs(loc, sources.translations[code], code, sources.licence)
-            self.parts[label] = ResolvedPart(label, part, code, files, pairs)
+            found = tuple(one for one in parallel if one is not None)
+            self.parts[label] = ResolvedPart(label, part, code, files, pairs, found)
         return self.parts[label]
 
     def _benchmarks(self) -> Iterator[ResolvedBenchmark]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from calque.corpora.instruction_pairs import InstructionPairFiles
 from calque.corpora.pairs import PairFiles as Pairs
 from calque.recipes.schema import Amount, Part, Recipe
 from calque.tuning.settings import TuningSettings
@@ -21,11 +22,14 @@ class ResolvedPart:
     language: str
     files: tuple[Path, ...] = ()
     pairs: Pairs | None = None
+    parallel: tuple[InstructionPairFiles, ...] = ()
 
     @property
     def paths(self) -> tuple[Path, ...]:
         """All files it reads."""
-        return self.pairs.paths if self.pairs is not None else self.files
+        if self.pairs is not None:
+            return self.pairs.paths
+        return (*self.files, *(path for files in self.parallel for path in files.paths))
 
 
 @dataclass(frozen=True, slots=True)

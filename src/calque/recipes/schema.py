@@ -50,6 +50,38 @@ class PairTable(_Form):
     target_column: int = Field(1, ge=0, description="column of the sentence in x, from 0")
 
 
+class AlpacaPairs(_Form):
+    """Instruction data in two languages: Alpaca files whose rows are translations of one another.
+
+    With `{range}` in both names, files go together that have the same in its place.
+    """
+
+    english: Files = Field(description="Alpaca files in English")
+    target: Files = Field(description="the same in x")
+    index: str | None = Field(
+        None,
+        description="JSON lines {en_row, LANG_row, and perhaps range, score} that say which rows belong together, "
+        "counted from 0 in their files; without it row i belongs to row i",
+    )
+    minimal_score: float = Field(0.0, description="pairs that the index gives a lower score are left out")
+
+
+class DollyPairs(_Form):
+    """Instruction data in Dolly's form, with the English original of each field beside it (`orig_instruction`, …)."""
+
+    dolly: Files = Field(description="JSON lines")
+
+
+class OasstPairs(_Form):
+    """OpenAssistant's conversation trees, with the English original of each message beside it (`orig_text`)."""
+
+    oasst: Files = Field(description="JSON lines, one message each")
+    best_branch: bool = Field(
+        False, description="of each tree the conversation with the best replies alone, in place of all"
+    )
+
+
+InstructionPairSource = AlpacaPairs | DollyPairs | OasstPairs
 PairSource = str | PairFiles | PairTable
 PerLanguage = Files | ByLanguage[Files]
 
@@ -65,11 +97,19 @@ class Sources(_Form):
         default_factory=dict,
         description="parallel text with English per language: TSV, TMX, JSONL, or two files",
     )
+    parallel: ByLanguage[InstructionPairSource] = Field(
+        default_factory=dict,
+        description="instruction data with English beside x, row by row, per language: two Alpaca files, perhaps with "
+        "an index, or Dolly's or OpenAssistant's form",
+    )
     licence: str = Field("", description="licence of the files, kept with every row made from them")
 
 
 class InstructionPart(_Form):
-    """Instruction-following demonstrations: a request and its response in one language."""
+    """Instruction-following demonstrations: a request and its response in one language.
+
+    From `sources.instructions`, or from that language's side of `sources.parallel` where they are not given.
+    """
 
     view: Literal["instruction"]
     language: CodeOrX = Field("x", description="x, or a code such as en")
@@ -95,7 +135,39 @@ class TranslationPart(_Form):
     )
 
 
-Part = Annotated[InstructionPart | TranslationPart, Field(discriminator="view")]
+class _ByWayOfEnglish(_Form):
+    language: CodeOrX = Field("x", description="x, or a code")
+    prompt_language: Literal["target", "english"] = Field(
+        "target", description="language of the words that ask for English, and for x: x, or English"
+    )
+
+    @field_validator("language")
+    @classmethod
+    def _not_english(cls, code: str) -> str:
+        if code == "en":
+            raise ValueError("by way of English one comes to another language: say x, or its code")
+        return code
+
+
+class ChatPart(_ByWayOfEnglish):
+    """Chat demonstrations in two turns: a request in x, answered in English; then the answer in x."""
+
+    view: Literal["chat"]
+    trained: Literal["both", "last"] = Field(
+        "both", description="which answers are trained on: English and x, or x alone"
+    )
+    english_asked_for: bool = Field(
+        True, description="whether the first turn asks for English, or is the bare request"
+    )
+
+
+class PivotPart(_ByWayOfEnglish):
+    """Pivot demonstrations in one turn: a request in x; the answer in English, then in x (PLUG)."""
+
+    view: Literal["pivot"]
+
+
+Part = Annotated[InstructionPart | TranslationPart | ChatPart | PivotPart, Field(discriminator="view")]
 
 
 class Match(_Form):

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
 from calque.corpora.alpaca import read_alpaca
 from calque.corpora.demonstration_files import write_demonstrations
+from calque.corpora.instruction_pairs import InstructionPairFiles, read_instruction_pairs
 from calque.corpora.ledger import Ledger
 from calque.corpora.pairs import PairFiles, read_pairs
 from calque.corpora.writing import write_json
+from calque.demonstrations.chat import chat_demonstrations
+from calque.demonstrations.parallel import instruction_demonstrations
+from calque.demonstrations.pivot import pivot_demonstrations
 from calque.demonstrations.translation import translation_demonstrations
 from calque.errors import CalqueError, DataError, Problem
 from calque.recipes.resolved import ResolvedPart
-from calque.recipes.schema import TranslationPart
+from calque.recipes.schema import ChatPart, InstructionPart, PivotPart, TranslationPart
 from calque.recipes.steps import Work
 from calque.records import Demonstration, Rejected
 
 Row = TypeVar("Row")
+Source = TypeVar("Source")
 EVERY = 1000  # rows between two words on progress
 
 
@@ -53,6 +58,10 @@ class Demonstrate:
             settings["seed"] = self.seed
             if self.part.pairs is not None:
                 settings["columns"] = [self.part.pairs.english_column, self.part.pairs.target_column]
+        if isinstance(self.part.part, ChatPart):
+            settings["seed"] = self.seed
+        if self.part.parallel:
+            settings["pairs"] = [_form(files) for files in self.part.parallel]
         return settings
 
     @property
@@ -70,9 +79,7 @@ class Demonstrate:
             if isinstance(self.part.part, TranslationPart) and self.part.pairs is not None:
                 kept = self._translations(self.part.part, self.part.pairs, ledger, work)
             else:
-                kept = write_demonstrations(
-                    work.folder / "demonstrations.jsonl", _told(ledger.keep(self._instructions()), work)
-                )
+                kept = write_demonstrations(work.folder / "demonstrations.jsonl", self._made(ledger, work))
             counts = {**ledger.counts(), "files": [path.name for path in self.files]}
         if not kept and not counts["dropped"].get("not_drawn"):
             reasons = (
@@ -82,15 +89,25 @@ class Demonstrate:
         write_json(work.folder / "counts.json", counts)
         return counts
 
+    def _made(self, ledger: Ledger, work: Work) -> Iterator[Demonstration]:
+        part = self.part.part
+        if isinstance(part, InstructionPart) and not self.part.parallel:
+            return _told(ledger.keep(self._instructions()), work)
+        pairs = _told(ledger.keep(_each(read_instruction_pairs, self.part.parallel)), work)
+        if isinstance(part, ChatPart):
+            return chat_demonstrations(
+                pairs,
+                prompt_language=part.prompt_language,
+                trained=part.trained,
+                english_asked_for=part.english_asked_for,
+                seed=self.seed,
+            )
+        if isinstance(part, PivotPart):
+            return pivot_demonstrations(pairs, prompt_language=part.prompt_language)
+        return instruction_demonstrations(pairs, self.part.language)
+
     def _instructions(self) -> Iterator[Demonstration | Rejected]:
-        problems: list[Problem] = []
-        for path in self.part.files:
-            try:
-                yield from read_alpaca(path, self.part.language, self.licence)
-            except DataError as error:  # go on, so that all broken files are named at once
-                problems += error.problems
-        if problems:
-            raise DataError(*problems)
+        return _each(lambda path: read_alpaca(path, self.part.language, self.licence), self.part.files)
 
     def _translations(self, part: TranslationPart, pairs: PairFiles, ledger: Ledger, work: Work) -> int:
         try:
@@ -107,6 +124,33 @@ class Demonstrate:
             raise type(error)(*(_at(problem, pairs.paths[0]) for problem in error.problems)) from None
         ledger.set_aside("not_drawn", ledger.kept - len(made))
         return write_demonstrations(work.folder / "demonstrations.jsonl", made)
+
+
+def _each(
+    read: Callable[[Source], Iterator[Row | Rejected]], sources: Sequence[Source]
+) -> Iterator[Row | Rejected]:
+    """The rows of all sources; reading goes on behind a broken one, so that all broken files are named at once."""
+    problems: list[Problem] = []
+    for source in sources:
+        try:
+            yield from read(source)
+        except DataError as error:
+            problems += error.problems
+    if problems:
+        raise DataError(*problems)
+
+
+def _form(files: InstructionPairFiles) -> dict[str, Any]:
+    """What of the settings of parallel files, beside their content, says which pairs there are."""
+    form = "dolly" if files.dolly else "oasst" if files.oasst else "alpaca"
+    return {
+        "language": files.language,
+        "form": form,
+        "sections": [pair.section for pair in files.alpaca],
+        "index": files.index is not None,
+        "minimal_score": files.minimal_score,
+        "best_branch": files.best_branch,
+    }
 
 
 def _at(problem: Problem, path: Path) -> Problem:
