@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from calque.corpora.writing import write_json, write_jsonl
-from calque.engines import Completion, Engine, Progress
+from calque.engines import Engine, Progress
 from calque.errors import DataError, Problem, UsageError
+from calque.evaluation.asking import ENGLISH_TOKENS, Asking, Way, asking
+from calque.evaluation.asking import replies as ask
 from calque.evaluation.benchmark import Benchmark, Grader
 from calque.evaluation.benchmarks import benchmark_of
 from calque.evaluation.items import Item, ItemSet, Reply
 from calque.evaluation.scores import VERSION, Score
 from calque.evaluation.source import digest, gather
 from calque.evaluation.statistics import RESAMPLES, mean_interval, stratified_interval
-from calque.evaluation.wording import AS_IT_STANDS, LETTERS, Wording, wording
+from calque.evaluation.wording import AS_IT_STANDS, Wording, wording
 from calque.languages import language as language_of
 from calque.randomness import stream
 from calque.records import Conversation, Rejected
@@ -37,32 +39,36 @@ def evaluate(
     prompt_language: str = "item",
     limit: int | None = None,
     max_new_tokens: int | None = None,
+    way: Way = "direct",
+    english_tokens: int = ENGLISH_TOKENS,
     progress: Progress | None = None,
 ) -> list[Score]:
     """Evaluate zero-shot in a language; write scores, answers, dropped rows, notes and counts into folder `out`.
 
     `files` are files, patterns or folders. `language` is that of the questions. `prompt_language` is `item` (the
-    same) or the code of a language that has prompts. `limit` draws so many items by the seed. The files' bytes
-    depend on nothing but the arguments and the answers. `progress` hears of every item once, and once more where
-    its choices are compared too.
+    same) or the code of a language that has prompts. `limit` draws so many items by the seed. By `way` the model
+    is asked directly, or for English first with `english_tokens` of room for it (see `asking`). The files' bytes depend
+    on nothing but the arguments and the answers. `progress` hears of every item each time that it is put to the engine.
     """
     made = benchmark_of(benchmark)
     asked = items_of(benchmark, files, language, seed=seed, prompt_language=prompt_language, limit=limit)
     tokens = made.max_new_tokens if max_new_tokens is None else max_new_tokens
-    replies = _ask(made, asked.items, engine, tokens, progress)
+    put = asking(way, language_of(language).code, prompt_language, english_tokens)
+    replies = ask(made, asked.items, engine, tokens, put, progress)
     too_long = [
         _put_aside(item, TOO_LONG) for item, reply in zip(asked.items, replies, strict=True) if not reply.fits
     ]
     asked = replace(asked, notes=(*asked.notes, *too_long))
-    graders = made.graders(asked.items[0].language)
+    graders = put.graders(made, asked.items[0].language)
     grades = [_grade(graders, item, reply) for item, reply in zip(asked.items, replies, strict=True)]
-    settings = _Settings(made, language_of(language).code, prompt_language, tokens, seed, model)
+    settings = _Settings(made, language_of(language).code, prompt_language, tokens, seed, model, put)
     scores = list(_scores(settings, asked, graders, replies, grades))
     folder = Path(out)
     write_jsonl(folder / "answers.jsonl", _answers(made, asked.items, replies, grades))
     write_jsonl(folder / "dropped.jsonl", (row.to_row() for row in asked.dropped))
     write_jsonl(folder / "notes.jsonl", (row.to_row() for row in asked.notes))
-    write_json(folder / "counts.json", asked.counts())
+    cost = round(sum(reply.tokens for reply in replies) / len(replies), 2)
+    write_json(folder / "counts.json", {**asked.counts(), "tokens_per_answer": cost})
     write_jsonl(folder / "scores.jsonl", (score.to_row() for score in scores))
     return scores
 
@@ -136,28 +142,6 @@ def _put_aside(item: Item, reason: str) -> Rejected:
     return Rejected(item.provenance.dataset, item.provenance.row, reason, item.id)
 
 
-def _ask(
-    made: Benchmark, items: Sequence[Item], engine: Engine, tokens: int, progress: Progress | None
-) -> list[Reply]:
-    conversations = [item.conversation for item in items]
-    completions = [Completion("", 0, True)] * len(items)
-    if made.writes:
-        completions = engine.complete(conversations, max_new_tokens=tokens, progress=progress)
-    chosen: list[tuple[float, ...]] = [()] * len(items)
-    if made.chooses:
-        options = [LETTERS[: len(i.choices)] if made.chooses == "letters" else i.choices for i in items]
-        chosen = engine.choose(conversations, [tuple(row) for row in options], progress=progress)
-    return [
-        Reply(
-            completion.text,
-            completion.finished,
-            tuple(scores),
-            fits=(completion.finished or completion.tokens > 0) if made.writes else bool(scores),
-        )
-        for completion, scores in zip(completions, chosen, strict=True)
-    ]
-
-
 def _grade(graders: Sequence[Grader], item: Item, reply: Reply) -> dict[str, float]:
     return {metric: value for grader in graders for metric, value in grader.grade(item, reply).items()}
 
@@ -170,6 +154,7 @@ class _Settings:
     tokens: int
     seed: int
     model: str
+    put: Asking
 
     def signature(self, name: str, asked: ItemSet, grader: Grader) -> str:
         """How a score was made, as `name|key:value|…`."""
@@ -182,6 +167,7 @@ class _Settings:
         parts += [f"norm:{grader.norm}", "shots:0"]
         if grader.reads_text:
             parts.append(f"tokens:{self.tokens}")
+        parts += self.put.signature
         parts += [f"n:{len(asked.items)}/{asked.total}", f"data:{asked.data}"]
         return "|".join([*parts, f"seed:{self.seed}", f"bootstrap:{RESAMPLES}", VERSION])
 
@@ -243,6 +229,8 @@ def _answers(
         }
         if not reply.fits:
             row["fits"] = False
+        if reply.before:
+            row["before"] = reply.before
         if item.context:
             row["context"] = item.context
         if item.choices:

@@ -32,13 +32,16 @@ class Item:
 class Reply:
     """What a model answered; `log_likelihoods` of the choices' letters where they were asked for.
 
-    `fits` is false where the prompt left no room for an answer in the model's context.
+    `fits` is false where the prompt left no room for an answer in the model's context. `tokens` counts all that was
+    generated for it; `before` is what was written on the way to the answer: the English turn, or both answers in one.
     """
 
     text: str
     finished: bool
     log_likelihoods: tuple[float, ...] = ()
     fits: bool = True
+    tokens: int = 0
+    before: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,9 +75,14 @@ def _take_out(document: Document, loc: Loc) -> None:
     compared = document.data.get("comparisons")
     if loc[0] == "systems" and isinstance(compared, list):
         document.data["comparisons"] = [
-            pair for pair in compared if not (isinstance(pair, list) and loc[1] in pair)
+            pair for pair in compared if not (isinstance(pair, list) and is_of(str(loc[1]), pair))
         ]
         document.places.forget(("comparisons",))  # they have moved up
+
+
+def is_of(system: str, pair: list[Any]) -> bool:
+    """Whether a comparison names a system, asked in whatever way (`xcit`, `xcit@chat`)."""
+    return any(isinstance(name, str) and name.partition("@")[0] == system for name in pair)
 
 
 def _unknown_name(data: dict[str, Any], loc: Loc, value: Any) -> tuple[str, str] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from calque.engines.weights import count_parameters
 from calque.recipes.code_version import digest_of
 from calque.recipes.folder import RunFolder
 from calque.recipes.record import PACKAGES, Record
-from calque.recipes.resolved import Resolved, ResolvedSystem
+from calque.recipes.resolved import Resolved, ResolvedSystem, called
+from calque.recipes.steps.evaluate import is_asked
 from calque.recipes.steps.workshop import Workshop
 
 
@@ -70,13 +72,14 @@ def _manifest(resolved: Resolved, workshop: Workshop, records: Mapping[str, Reco
         "languages": list(recipe.languages),
         "systems": [
             {
-                "name": system.name,
-                "role": system.role,
+                "name": called(system.name, way),
+                "role": called(system.role, way),
                 "language": system.language,
                 "mix": dict(system.mix),
                 "stages": [stage.name for stage in system.stages],
             }
             for system in resolved.systems
+            for way in system.answers
         ],
         "comparisons": [list(pair) for pair in recipe.comparisons],
         "steps": [
@@ -124,14 +127,14 @@ def _scores(resolved: Resolved, folder: RunFolder) -> Iterator[dict[str, Any]]:
 
     of_role: list[Score] = []
     for system in resolved.systems:
-        for benchmark in resolved.benchmarks:
-            if benchmark.language not in system.scored_in:
+        for way, benchmark in product(system.answers, resolved.benchmarks):
+            if not is_asked(system, benchmark, way):
                 continue
-            step = f"evaluate-{system.name}-{benchmark.name}-{benchmark.language}"
+            step = f"evaluate-{called(system.name, way)}-{benchmark.name}-{benchmark.language}"
             for score in read_scores(folder.place(step) / "scores.jsonl"):
                 yield score.to_row()
                 if _counts_for_mean(system, benchmark.language, resolved):
-                    of_role.append(replace(score, model=system.role))
+                    of_role.append(replace(score, model=called(system.role, way)))
     for score in mean_over_languages(of_role):
         yield score.to_row()
 

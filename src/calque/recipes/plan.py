@@ -12,7 +12,7 @@ from calque.recipes.resolved import Resolved, ResolvedSystem
 from calque.recipes.steps import Step
 from calque.recipes.steps.demonstrate import Demonstrate
 from calque.recipes.steps.encode import Encode
-from calque.recipes.steps.evaluate import Evaluate
+from calque.recipes.steps.evaluate import Evaluate, is_asked
 from calque.recipes.steps.mix import Mix
 from calque.recipes.steps.tune import Tune
 
@@ -28,9 +28,10 @@ def plan(resolved: Resolved, template: str) -> tuple[Step, ...]:
         if system.mix:
             steps.append(Tune(system, recipe.seed))
         steps += [
-            Evaluate(system, benchmark, recipe.evaluate, recipe.model, template, recipe.seed)
+            Evaluate(system, benchmark, recipe.evaluate, recipe.model, template, recipe.seed, way)
+            for way in system.answers
             for benchmark in resolved.benchmarks
-            if benchmark.language in system.scored_in
+            if is_asked(system, benchmark, way)
         ]
     return tuple(steps)
 

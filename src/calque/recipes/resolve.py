@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from pathlib import Path
-from typing import Literal
 
 from pydantic import ValidationError
 
@@ -14,8 +14,8 @@ from calque.recipes.document import Loc, Places, in_order
 from calque.recipes.finding import Finder
 from calque.recipes.links import Links, unknown
 from calque.recipes.mistakes import plain
-from calque.recipes.resolved import Resolved, ResolvedBenchmark, ResolvedPart, ResolvedSystem
-from calque.recipes.schema import BENCHMARK_FIELDS, Files, ModelSettings, Recipe, System
+from calque.recipes.resolved import Resolved, ResolvedBenchmark, ResolvedPart, ResolvedSystem, called
+from calque.recipes.schema import BENCHMARK_FIELDS, ONLY_OPTIONS, Files, ModelSettings, Recipe, System
 from calque.tuning.settings import TuningSettings
 
 
@@ -46,18 +46,31 @@ class _Resolver:
         self._differ(systems)
         systems = Links(self.recipe, self.places, self.problems, self.notes).drawn(systems)
         benchmarks = list(self._benchmarks())
-        roles = {system.role for system in systems}
+        roles = {called(system.role, way) for system in systems for way in system.answers}
         for i, pair in enumerate(self.recipe.comparisons):
             for j, role in enumerate(pair):
-                if role not in self.recipe.systems:
-                    self._unknown(("comparisons",), (i, j), "system", role)
+                self._compared(role, (i, j))
         if self.problems:
             raise RecipeError(*in_order(self.problems))
+        self.notes += _not_asked(systems, benchmarks)
         comparisons = [pair for pair in self.recipe.comparisons if set(pair) <= roles]
         recipe = self.recipe.model_copy(update={"comparisons": comparisons})
         return Resolved(
             recipe, tuple(self.parts.values()), tuple(systems), tuple(benchmarks), tuple(self.notes)
         )
+
+    def _compared(self, name: str, within: Loc) -> None:
+        """Tell of a comparison with what is no system, or not asked so."""
+        role = name.partition("@")[0]
+        if role not in self.recipe.systems:
+            known = list(self.recipe.systems)
+            self.problems.append(unknown(self.places, ("comparisons",), within, "system", name, known)[1])
+            return
+        every = [called(role, way) for way in self.recipe.systems[role].answers]
+        if name not in every:
+            message = f"comparisons: {role} is asked as {' and '.join(every)}, not as {name}"
+            remedy = f"add the way of asking to systems.{role}.answers"
+            self.problems.append(Problem(message, *self.places.at(("comparisons", *within)), remedy))
 
     def _template(self) -> None:
         template = template_of(self.recipe.model, self.finder.folder)
@@ -88,15 +101,18 @@ class _Resolver:
                 remedy = f"say {field}.{code}={form}"
                 self._tell(("systems", role, "mix", name), f"{lack}, and {label} is made from it", remedy)
             if not missing:
-                yield ResolvedSystem(
-                    label, role, target, parts, tuning, tuple(self._scored_in(target, system.scored_in))
-                )
+                scored_in = tuple(self._scored_in(target, system.scored_in))
+                ways = tuple(dict.fromkeys(system.answers))
+                yield ResolvedSystem(label, role, target, parts, tuning, scored_in, answers=ways)
 
     def _known(self, role: str, name: str) -> str:
         """The name of a part; of one that is not there, that of the nearest, so that what else is wrong shows too."""
         if name in self.recipe.demonstrate:
             return name
-        return self._unknown(("systems", role, "mix"), (name,), "part", name)
+        known = list(self.recipe.demonstrate)
+        near, problem = unknown(self.places, ("systems", role, "mix"), (name,), "part", name, known)
+        self.problems.append(problem)
+        return near
 
     def _tuning(self, role: str, system: System) -> TuningSettings:
         given, own = (tuning.model_dump(exclude_unset=True) for tuning in (self.recipe.tuning, system.tuning))
@@ -208,15 +224,15 @@ class _Resolver:
             if not target or code not in self.recipe.languages or code == target:
                 yield code
 
-    def _unknown(self, loc: Loc, within: Loc, what: Literal["system", "part"], name: str) -> str:
-        """Tell of a name in the setting at `loc` that is none, and return the nearest that is one, or nothing."""
-        known = list(self.recipe.systems if what == "system" else self.recipe.demonstrate)
-        near, problem = unknown(self.places, loc, within, what, name, known)
-        self.problems.append(problem)
-        return near
-
     def _tell(self, loc: Loc, message: str, remedy: str = "") -> None:
         self.problems.append(self.places.problem(loc, message, remedy))
+
+
+def _not_asked(systems: Sequence[ResolvedSystem], benchmarks: Sequence[ResolvedBenchmark]) -> Iterator[str]:
+    """Of ways of asking and benchmarks that do not go together, a word."""
+    for system, name in product(systems, dict.fromkeys(benchmark.name for benchmark in benchmarks)):
+        if "pivot" in system.answers and name in ONLY_OPTIONS:
+            yield f"{called(system.name, 'pivot')} is not asked {name}: options cannot be compared behind half an answer"
 
 
 def _merge(base: dict[str, object], changes: Mapping[str, object]) -> dict[str, object]:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from calque.corpora.instruction_pairs import InstructionPairFiles
 from calque.corpora.pairs import PairFiles as Pairs
-from calque.recipes.schema import Amount, Part, Recipe
+from calque.recipes.schema import Amount, Part, Recipe, Way
 from calque.tuning.settings import TuningSettings
 
 
@@ -32,6 +32,11 @@ class ResolvedPart:
         return (*self.files, *(path for files in self.parallel for path in files.paths))
 
 
+def called(name: str, way: Way) -> str:
+    """What a system or role is called in scores when asked in a way."""
+    return name if way == "direct" else f"{name}@{way}"
+
+
 @dataclass(frozen=True, slots=True)
 class ResolvedSystem:
     """A system for one language, or for all (`language` empty). An empty mixture is the base model."""
@@ -44,6 +49,11 @@ class ResolvedSystem:
     scored_in: tuple[str, ...]
     matched_to: ResolvedMatch | None = None
     starts_from: ResolvedStart | None = None
+    answers: tuple[Way, ...] = ("direct",)
+
+    def asked(self, language: str) -> tuple[Way, ...]:
+        """The ways in which it is asked in a language: English is asked for directly, or not at all."""
+        return tuple(way for way in self.answers if language != "en" or way == "direct")
 
     @property
     def stages(self) -> tuple[ResolvedSystem, ...]:

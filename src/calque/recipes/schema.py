@@ -14,6 +14,7 @@ from calque.recipes.names import ByLanguage, Code, CodeOrX, Name
 from calque.tuning.settings import TuningSettings
 
 Files = str | list[str]
+Way = Literal["direct", "chat", "pivot"]
 Amount = Annotated[int, Field(ge=0)] | Annotated[float, Field(gt=0, le=1)] | Literal["all"]
 
 
@@ -206,6 +207,12 @@ class System(_Form):
     starts_from: Start | None = Field(
         None, description="tune the model of another system on, in place of the base model"
     )
+    answers: list[Way] = Field(
+        ["direct"],
+        min_length=1,
+        description="how it is asked outside English: directly; in two turns, English first (chat); or for English and x "
+        "in one answer (pivot). Each way has scores of its own, under SYSTEM@chat and SYSTEM@pivot",
+    )
     scored_in: list[CodeOrX] | None = Field(
         None, description="languages to score in, x or codes, in place of evaluate.languages"
     )
@@ -233,6 +240,9 @@ class Evaluate(_Form):
     max_new_tokens: dict[str, Annotated[int, Field(ge=1)]] = Field(
         default_factory=dict,
         description="longest answer in tokens by benchmark, where not the benchmark's own",
+    )
+    english_tokens: int = Field(
+        256, ge=1, description="chat and pivot: room in tokens for what is written in English"
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto",
@@ -262,6 +272,7 @@ class Evaluate(_Form):
 
 
 BENCHMARK_FIELDS = ("xquad", "mlqa", "mmlu", "mmlu_cloze", "bbh", "open")
+ONLY_OPTIONS = ("mmlu_cloze",)  # nothing is written there
 
 
 class Recipe(_Form):

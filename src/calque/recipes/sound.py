@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from calque.recipes.changes import is_of
 from calque.recipes.document import Loc
 from calque.recipes.mistakes import VIEWS, where
 from calque.recipes.schema import Recipe
@@ -99,7 +100,7 @@ def _forget(rest: dict[str, Any], loc: Loc) -> None:
         rest["comparisons"] = [
             pair
             for pair in rest["comparisons"]
-            if len(loc) == 2 and isinstance(pair, list) and loc[1] not in pair
+            if len(loc) == 2 and isinstance(pair, list) and not is_of(str(loc[1]), pair)
         ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from calque.reports.counts import Counts
@@ -42,3 +43,26 @@ def questions(run: Run) -> tuple[Asked, ...]:
         for place in order
         for same in groups[place].values()
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a system wrote for an answer, in tokens on average, in each benchmark and language; NaN where not asked."""
+
+    system: str
+    tokens: tuple[float, ...]
+
+
+def costs(run: Run) -> tuple[tuple[tuple[str, str], ...], tuple[Cost, ...]]:
+    """Benchmarks and languages, and what an answer cost there; nothing where no system is asked in a way of its own."""
+    if not any("@" in system.name for system in run.manifest.systems):
+        return (), ()
+    places = tuple((asked.benchmark, asked.language) for asked in questions(run))
+    places = tuple(dict.fromkeys(places))
+    found = []
+    for system in run.manifest.systems:
+        counts = [run.asked.get((system.name, *place)) for place in places]
+        tokens = tuple(c.tokens_per_answer if c is not None else math.nan for c in counts)
+        if not all(map(math.isnan, tokens)):
+            found.append(Cost(system.name, tokens))
+    return places, tuple(found)

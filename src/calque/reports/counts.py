@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -37,7 +38,10 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Rows in = rows kept + rows dropped, for one step; `notes` count rows that were kept all the same."""
+    """Rows in = rows kept + rows dropped, for one step; `notes` count rows that were kept all the same.
+
+    Of an evaluation `tokens_per_answer` is the mean of what the model wrote for one, on the way to it too.
+    """
 
     step: str
     kind: str
@@ -47,6 +51,7 @@ class Counts:
     files: tuple[FileCount, ...] = ()
     parts: Mapping[str, int] | None = None
     notes: Mapping[str, int] = field(default_factory=dict)
+    tokens_per_answer: float = math.nan
     examples: tuple[Drop, ...] = ()
 
     @property
@@ -71,6 +76,7 @@ def read_counts(place: Path, step: str, kind: str) -> Counts | None:
             files=tuple(_file(file) for file in row.get("files") or ()),
             parts={str(k): int(v) for k, v in row["parts"].items()} if row.get("parts") else None,
             notes=_by_reason(row.get("notes")),
+            tokens_per_answer=number(row.get("tokens_per_answer")),
             examples=_examples(place / "dropped.jsonl"),
         ),
         path,

@@ -37,6 +37,6 @@ def _effort(run: Run, role: str) -> Effort | None:
 
 def _taken(run: Run, role: str) -> Iterator[tuple[int, int]]:
     for system in run.manifest.systems:
-        points = run.losses.get(system.name)
+        points = run.losses.get(system.tuned_as)
         if system.role == role and points:
             yield len(points), sum(point.trained_tokens for point in points)

@@ -71,13 +71,18 @@ def _steps(folder: Path, row: Mapping[str, Any]) -> Iterator[Step]:
     known = {str(step["name"]): step for step in row.get("steps", []) if "name" in step}
     names = dict.fromkeys(known)
     for place in ("steps", "partial"):
-        found = sorted(path.name.partition("@")[0] for path in (folder / place).glob("*") if path.is_dir())
+        found = sorted(_named(path) for path in (folder / place).glob("*") if path.is_dir())
         names |= dict.fromkeys(name for name in found if not name.startswith("."))
     for name in names:
         done = (folder / "steps" / name).is_dir()
         step = known.get(name) or read_object(folder / "steps" / name / "step.json")
         kind = str(step.get("kind") or name.split("-")[0])
         yield Step(name=name, kind=kind, key=str(step.get("key") or ""), done=done)
+
+
+def _named(path: Path) -> str:
+    """The step of a folder: an unfinished one is called by its key too; a system's name may hold the sign itself."""
+    return path.name.rpartition("@")[0] if path.parent.name == "partial" else path.name
 
 
 def _place(folder: Path, step: Step) -> Path:

@@ -15,7 +15,7 @@ from calque.errors import Problem, UsageError
 from calque.languages import LANGUAGES
 from calque.reports import numbers
 from calque.reports.answers import draw_samples
-from calque.reports.asked import questions
+from calque.reports.asked import costs, questions
 from calque.reports.figures import loss_panels, score_panels, style_of
 from calque.reports.folder import read_run
 from calque.reports.layout import MOST_ACROSS, layout
@@ -66,6 +66,7 @@ def _view(run: Run) -> dict[str, Any]:
         "every_metric": layout(verdict(run, every_metric=True)),
         "leads": leads(run, found, in_english),
         "questions": questions(run),
+        "costs": costs(run),
         "panels": score_panels(run),
         "english": in_english,
         "losses": loss_panels(run),

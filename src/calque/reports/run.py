@@ -14,11 +14,19 @@ from calque.reports.reading import number, read_rows
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """A model under test. Systems of one role differ in their language alone; `""` is a system for all."""
+    """A model under test. Systems of one role differ in their language alone; `""` is a system for all.
+
+    One that is asked in several ways stands here several times, as `NAME`, `NAME@chat` and `NAME@pivot`.
+    """
 
     name: str
     role: str
     language: str = ""
+
+    @property
+    def tuned_as(self) -> str:
+        """The name under which it was tuned."""
+        return self.name.partition("@")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +93,10 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer of one system. `metrics` holds what each metric gave it, between 0 and 1."""
+    """One answer of one system. `metrics` holds what each metric gave it, between 0 and 1.
+
+    `before` is what the system wrote on the way to it, as in an English turn.
+    """
 
     id: str
     group: str
@@ -98,6 +109,7 @@ class Answer:
     context: str = ""
     choices: tuple[str, ...] = ()
     fits: bool = True
+    before: str = ""
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Answer:
@@ -114,6 +126,7 @@ class Answer:
             context=str(row.get("context") or ""),
             choices=tuple(str(choice) for choice in row.get("choices") or ()),
             fits=bool(row.get("fits", True)),
+            before=str(row.get("before") or ""),
         )
 
 
@@ -214,7 +227,7 @@ class Run:
         """The model as it came: the first system that serves all languages and has no tuning step."""
         tuned = {step.name.removeprefix("tune-") for step in self.steps if step.kind == "tune"}
         for system in self.manifest.systems:
-            if not system.language and system.name not in tuned:
+            if not system.language and system.tuned_as not in tuned:
                 return system
         return None
 
@@ -224,6 +237,6 @@ class Run:
 )  # a benchmark in a language under a few dozen systems, which is what is drawn at a time
 def _graded(path: Path, _size: int, _changed: int) -> tuple[Answer, ...]:
     return tuple(
-        replace(answer, question="", answer="", context="", choices=())
+        replace(answer, question="", answer="", context="", choices=(), before="")
         for answer in read_rows(path, Answer.of)
     )

@@ -7,14 +7,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from calque.corpora.json_rows import read_json
-from calque.recipes.resolved import ResolvedBenchmark, ResolvedSystem
+from calque.recipes.resolved import ResolvedBenchmark, ResolvedSystem, called
+from calque.recipes.schema import ONLY_OPTIONS, ModelSettings, Way
 from calque.recipes.schema import Evaluate as Settings
-from calque.recipes.schema import ModelSettings
 from calque.recipes.steps import Work
 from calque.recipes.steps.encode import template_files, template_settings
 
 if TYPE_CHECKING:
+    from calque.evaluation.asking import Asking
     from calque.evaluation.items import ItemSet
+
+
+def is_asked(system: ResolvedSystem, benchmark: ResolvedBenchmark, way: Way) -> bool:
+    """Whether a system is asked a benchmark in a way: options alone cannot be compared behind half an answer (pivot)."""
+    scored = benchmark.language in system.scored_in and way in system.asked(benchmark.language)
+    return scored and not (way == "pivot" and benchmark.name in ONLY_OPTIONS)
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,7 @@ class Evaluate:
     model_settings: ModelSettings
     template: str
     seed: int
+    way: Way = "direct"
 
     kind: ClassVar[Literal["evaluate"]] = "evaluate"
     model: ClassVar[Literal["weights"]] = "weights"
@@ -35,11 +43,16 @@ class Evaluate:
     @property
     def name(self) -> str:
         """`evaluate-SYSTEM-BENCHMARK-LANG`."""
-        return f"evaluate-{self.system.name}-{self.benchmark.name}-{self.benchmark.language}"
+        return f"evaluate-{self._asked}-{self.benchmark.name}-{self.benchmark.language}"
+
+    @property
+    def _asked(self) -> str:
+        return called(self.system.name, self.way)
 
     @property
     def settings(self) -> dict[str, Any]:
         """How it is asked; the system's name stands in every score."""
+        by_way = {"way": self.way, "english_tokens": self.evaluate.english_tokens}
         return {
             "benchmark": self.benchmark.name,
             "language": self.benchmark.language,
@@ -48,8 +61,9 @@ class Evaluate:
             "max_new_tokens": self.evaluate.max_new_tokens.get(self.benchmark.name),
             "precision": self.evaluate.precision,
             **template_settings(self.model_settings),
-            "system": self.system.name,
+            "system": self._asked,
             "seed": self.seed,
+            **(by_way if self.way != "direct" else {}),
         }
 
     @property
@@ -71,9 +85,16 @@ class Evaluate:
 
     def preflight(self) -> str:
         """Read the benchmark: a fault in it must not show after hours of tuning."""
+        self._asking()
         asked = self._items()
         dropped = "".join(f", {n:,} × {reason}" for reason, n in asked.reasons().items())
         return f"{len(asked.items):,} questions{dropped}"
+
+    def _asking(self) -> Asking:
+        from calque.evaluation.asking import asking
+
+        language = self.benchmark.language
+        return asking(self.way, language, self.evaluate.prompt_language, self.evaluate.english_tokens)
 
     def _items(self) -> ItemSet:
         from calque.evaluation.evaluate import items_of
@@ -95,8 +116,7 @@ class Evaluate:
         tuned = work.after[self.after[0]] if self.after else None
         engine = work.workshop.engine(self.system.name, tuned, self.evaluate.precision)
         made = benchmark_of(self.benchmark.name)
-        passes = int(made.writes) + int(bool(made.chooses))
-        done, total = 0, passes * len(self._items().items)
+        done, total = 0, self._asking().passes(made) * len(self._items().items)
 
         def progress(more: int, /) -> None:
             nonlocal done
@@ -108,12 +128,14 @@ class Evaluate:
             self.benchmark.files,
             self.benchmark.language,
             engine,
-            model=self.system.name,
+            model=self._asked,
             out=work.folder,
             seed=self.seed,
             prompt_language=self.evaluate.prompt_language,
             limit=self.evaluate.limit,
             max_new_tokens=self.evaluate.max_new_tokens.get(self.benchmark.name),
+            way=self.way,
+            english_tokens=self.evaluate.english_tokens,
             progress=progress,
         )
         return dict(read_json(work.folder / "counts.json"))
