@@ -9,7 +9,7 @@ from calque.corpora.instruction_pairs import AlpacaPair, InstructionPairFiles
 from calque.corpora.pairs import PairFiles as Pairs
 from calque.errors import DataError, Problem
 from calque.recipes.document import Loc, Places
-from calque.recipes.schema import (
+from calque.recipes.sources import (
     DollyPairs,
     Files,
     InstructionPairSource,

@@ -15,7 +15,8 @@ from calque.recipes.finding import Finder
 from calque.recipes.links import Links, unknown
 from calque.recipes.mistakes import plain
 from calque.recipes.resolved import Resolved, ResolvedBenchmark, ResolvedPart, ResolvedSystem, called
-from calque.recipes.schema import BENCHMARK_FIELDS, ONLY_OPTIONS, Files, ModelSettings, Recipe, System
+from calque.recipes.schema import BENCHMARK_FIELDS, ONLY_OPTIONS, ModelSettings, Recipe, System
+from calque.recipes.sources import Files
 from calque.tuning.settings import TuningSettings
 
 

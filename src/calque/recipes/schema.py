@@ -8,21 +8,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator
+from pydantic import Field, field_serializer, field_validator
 
-from calque.recipes.names import ByLanguage, Code, CodeOrX, Name
+from calque.recipes.names import Code, CodeOrX, Name
+from calque.recipes.sources import Form, PerLanguage, Sources
 from calque.tuning.settings import TuningSettings
 
-Files = str | list[str]
 Way = Literal["direct", "chat", "pivot"]
 Amount = Annotated[int, Field(ge=0)] | Annotated[float, Field(gt=0, le=1)] | Literal["all"]
 
 
-class _Form(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ModelSettings(_Form):
+class ModelSettings(Form):
     """The base model."""
 
     path: str = Field(description="folder of a model in hub form, or a hub id")
@@ -36,77 +32,7 @@ class ModelSettings(_Form):
     trust_remote_code: bool = Field(False, description="let the model's own Python code run")
 
 
-class PairFiles(_Form):
-    """Parallel sentences in two files, line i of one with line i of the other."""
-
-    english: str = Field(description="file of English sentences")
-    target: str = Field(description="file of the same sentences in x")
-
-
-class PairTable(_Form):
-    """Parallel sentences in the columns of a TSV file."""
-
-    file: str = Field(description="TSV file without a header")
-    english_column: int = Field(0, ge=0, description="column of the English sentence, from 0")
-    target_column: int = Field(1, ge=0, description="column of the sentence in x, from 0")
-
-
-class AlpacaPairs(_Form):
-    """Instruction data in two languages: Alpaca files whose rows are translations of one another.
-
-    With `{range}` in both names, files go together that have the same in its place.
-    """
-
-    english: Files = Field(description="Alpaca files in English")
-    target: Files = Field(description="the same in x")
-    index: str | None = Field(
-        None,
-        description="JSON lines {en_row, LANG_row, and perhaps range, score} that say which rows belong together, "
-        "counted from 0 in their files; without it row i belongs to row i",
-    )
-    minimal_score: float = Field(0.0, description="pairs that the index gives a lower score are left out")
-
-
-class DollyPairs(_Form):
-    """Instruction data in Dolly's form, with the English original of each field beside it (`orig_instruction`, …)."""
-
-    dolly: Files = Field(description="JSON lines")
-
-
-class OasstPairs(_Form):
-    """OpenAssistant's conversation trees, with the English original of each message beside it (`orig_text`)."""
-
-    oasst: Files = Field(description="JSON lines, one message each")
-    best_branch: bool = Field(
-        False, description="of each tree the conversation with the best replies alone, in place of all"
-    )
-
-
-InstructionPairSource = AlpacaPairs | DollyPairs | OasstPairs
-PairSource = str | PairFiles | PairTable
-PerLanguage = Files | ByLanguage[Files]
-
-
-class Sources(_Form):
-    """The files to learn from."""
-
-    instructions: ByLanguage[Files] = Field(
-        default_factory=dict,
-        description="Alpaca JSON or JSONL per language; `*` and lists of files are allowed",
-    )
-    translations: ByLanguage[PairSource] = Field(
-        default_factory=dict,
-        description="parallel text with English per language: TSV, TMX, JSONL, or two files",
-    )
-    parallel: ByLanguage[InstructionPairSource] = Field(
-        default_factory=dict,
-        description="instruction data with English beside x, row by row, per language: two Alpaca files, perhaps with "
-        "an index, or Dolly's or OpenAssistant's form",
-    )
-    licence: str = Field("", description="licence of the files, kept with every row made from them")
-
-
-class InstructionPart(_Form):
+class InstructionPart(Form):
     """Instruction-following demonstrations: a request and its response in one language.
 
     From `sources.instructions`, or from that language's side of `sources.parallel` where they are not given.
@@ -116,7 +42,7 @@ class InstructionPart(_Form):
     language: CodeOrX = Field("x", description="x, or a code such as en")
 
 
-class TranslationPart(_Form):
+class TranslationPart(Form):
     """Translation-following demonstrations: a request to translate, a sentence, its translation."""
 
     view: Literal["translation"]
@@ -136,7 +62,7 @@ class TranslationPart(_Form):
     )
 
 
-class _ByWayOfEnglish(_Form):
+class _ByWayOfEnglish(Form):
     language: CodeOrX = Field("x", description="x, or a code")
     prompt_language: Literal["target", "english"] = Field(
         "target", description="language of the words that ask for English, and for x: x, or English"
@@ -171,7 +97,7 @@ class PivotPart(_ByWayOfEnglish):
 Part = Annotated[InstructionPart | TranslationPart | ChatPart | PivotPart, Field(discriminator="view")]
 
 
-class Match(_Form):
+class Match(Form):
     """As much tuning as another system gets, so that what differs is not the amount."""
 
     system: str = Field(description="name of the other system")
@@ -180,7 +106,7 @@ class Match(_Form):
     )
 
 
-class Start(_Form):
+class Start(Form):
     """Another system, whose model is tuned on: that system is an earlier stage of this one."""
 
     system: str = Field(
@@ -193,7 +119,7 @@ class Start(_Form):
     )
 
 
-class System(_Form):
+class System(Form):
     """A model to be made and scored: a mixture to tune the base on; an empty mixture is the base itself."""
 
     mix: dict[str, Amount] = Field(
@@ -226,7 +152,7 @@ class System(_Form):
         return tuning.model_dump(mode="json", exclude_unset=True)
 
 
-class Evaluate(_Form):
+class Evaluate(Form):
     """Benchmarks, by their official files. Every system is scored in x and in English.
 
     A benchmark is given as a file or folder name with `{language}` in it, or as one name for each code.
@@ -275,7 +201,7 @@ BENCHMARK_FIELDS = ("xquad", "mlqa", "mmlu", "mmlu_cloze", "bbh", "open")
 ONLY_OPTIONS = ("mmlu_cloze",)  # nothing is written there
 
 
-class Recipe(_Form):
+class Recipe(Form):
     """One page of YAML that says what is made from what, and how it is measured."""
 
     name: str = Field(description="what the run is called")

@@ -1,0 +1,85 @@
+"""The part of a recipe that names the files to learn from. Importable without torch."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from calque.recipes.names import ByLanguage
+
+Files = str | list[str]
+
+
+class Form(BaseModel):
+    """What all parts of a recipe have in common: what is not known is refused, and nothing changes later."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PairFiles(Form):
+    """Parallel sentences in two files, line i of one with line i of the other."""
+
+    english: str = Field(description="file of English sentences")
+    target: str = Field(description="file of the same sentences in x")
+
+
+class PairTable(Form):
+    """Parallel sentences in the columns of a TSV file."""
+
+    file: str = Field(description="TSV file without a header")
+    english_column: int = Field(0, ge=0, description="column of the English sentence, from 0")
+    target_column: int = Field(1, ge=0, description="column of the sentence in x, from 0")
+
+
+class AlpacaPairs(Form):
+    """Instruction data in two languages: Alpaca files whose rows are translations of one another.
+
+    With `{range}` in both names, files go together that have the same in its place.
+    """
+
+    english: Files = Field(description="Alpaca files in English")
+    target: Files = Field(description="the same in x")
+    index: str | None = Field(
+        None,
+        description="JSON lines {en_row, LANG_row, and perhaps range, score} that say which rows belong together, "
+        "counted from 0 in their files; without it row i belongs to row i",
+    )
+    minimal_score: float = Field(0.0, description="pairs that the index gives a lower score are left out")
+
+
+class DollyPairs(Form):
+    """Instruction data in Dolly's form, with the English original of each field beside it (`orig_instruction`, …)."""
+
+    dolly: Files = Field(description="JSON lines")
+
+
+class OasstPairs(Form):
+    """OpenAssistant's conversation trees, with the English original of each message beside it (`orig_text`)."""
+
+    oasst: Files = Field(description="JSON lines, one message each")
+    best_branch: bool = Field(
+        False, description="of each tree the conversation with the best replies alone, in place of all"
+    )
+
+
+InstructionPairSource = AlpacaPairs | DollyPairs | OasstPairs
+PairSource = str | PairFiles | PairTable
+PerLanguage = Files | ByLanguage[Files]
+
+
+class Sources(Form):
+    """The files to learn from."""
+
+    instructions: ByLanguage[Files] = Field(
+        default_factory=dict,
+        description="Alpaca JSON or JSONL per language; `*` and lists of files are allowed",
+    )
+    translations: ByLanguage[PairSource] = Field(
+        default_factory=dict,
+        description="parallel text with English per language: TSV, TMX, JSONL, or two files",
+    )
+    parallel: ByLanguage[InstructionPairSource] = Field(
+        default_factory=dict,
+        description="instruction data with English beside x, row by row, per language: two Alpaca files, perhaps with "
+        "an index, or Dolly's or OpenAssistant's form",
+    )
+    licence: str = Field("", description="licence of the files, kept with every row made from them")
