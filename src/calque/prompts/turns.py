@@ -79,6 +79,13 @@ def english_turn(request: Message, response: str) -> str:
     return str(form).format(request=request.text, input=request.input, response=response)
 
 
+def request_in(text: str) -> str:
+    """What is asked, of an English turn in the form of `english_turn`."""
+    before, _, _ = str(_english()["english_turn"]).partition("{request}")
+    between = str(_english()["english_turn"]).partition("{request}")[2].partition("{response}")[0]
+    return text.removeprefix(before).partition(between)[0]
+
+
 def marker(code: str) -> str:
     """What stands before the answer in a language where there are two in one."""
     return str(_english()["marker"]).format(language=language_of(code).name)

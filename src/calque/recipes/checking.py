@@ -12,9 +12,10 @@ from typing import Any
 
 from calque.corpora.json_rows import read_json
 from calque.errors import CalqueError, Problem, RecipeError
+from calque.recipes.contamination import overlaps
 from calque.recipes.hashes import Hashes
 from calque.recipes.reading import read_recipe
-from calque.recipes.runner import EARLY, Prepared, prepare
+from calque.recipes.runner import EARLY, Prepared, prepare, questions_of
 from calque.recipes.steps import Step, Work, unheard
 from calque.recipes.steps.workshop import Workshop
 
@@ -26,6 +27,8 @@ def check(name: str, changes: Sequence[str], out: Path | None = None) -> Iterato
     with TemporaryDirectory(prefix="calque-check-") as scratch:
         line, workshop, tokenises = _model(prepared, Path(scratch), problems)
         lines = [line, *_data(prepared.steps, workshop, tokenises, Path(scratch), problems)]
+        demonstrated = sorted(Path(scratch).glob("demonstrate-*/demonstrations.jsonl"))
+        problems += overlaps(demonstrated, questions_of(prepared.steps))
     lines += _benchmarks(prepared.steps, problems)
     if problems:
         raise RecipeError(*dict.fromkeys(problems))

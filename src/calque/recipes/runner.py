@@ -6,11 +6,14 @@ Run again, a run goes on where it stopped. A step is done again if and only if w
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from calque.errors import CalqueError, Problem, RecipeError
+from calque.errors import CalqueError, DataError, Problem, RecipeError, raise_all
+from calque.recipes.contamination import overlaps
 from calque.recipes.folder import RunFolder, opened
 from calque.recipes.outcome import write_outcome
 from calque.recipes.plan import plan
@@ -21,6 +24,7 @@ from calque.recipes.relocate import write_recipe
 from calque.recipes.resolve import resolve, template_of
 from calque.recipes.resolved import Resolved
 from calque.recipes.steps import Step, Work, unheard
+from calque.recipes.steps.evaluate import Evaluate
 from calque.recipes.steps.workshop import Workshop
 from calque.recipes.watch import Silent, Watcher
 
@@ -96,6 +100,18 @@ def workshop_of(prepared: Prepared, folder: RunFolder) -> Workshop:
     return Workshop(settings, prepared.template, base, folder.hashes)
 
 
+def questions_of(steps: Iterable[Step]) -> dict[str, list[tuple[str, ...]]]:
+    """The questions of every benchmark and language; of those that can be read: faults are told by `preflight`."""
+    found: dict[str, list[tuple[str, ...]]] = {}
+    for step in steps:
+        if isinstance(step, Evaluate):
+            name = f"{step.benchmark.name} in {step.benchmark.language}"
+            if name not in found:
+                with suppress(CalqueError):
+                    found[name] = list(step.questions())
+    return found
+
+
 class _Run:
     def __init__(
         self, prepared: Prepared, folder: RunFolder, workshop: Workshop, watcher: Watcher, group: Ranks
@@ -141,7 +157,12 @@ class _Run:
             raise kinds[0](*dict.fromkeys(problems))
 
     def _preflight(self, steps: list[Step]) -> None:
-        """Read the benchmarks before the first tuning, if there is tuning to do."""
+        """Read the benchmarks before the first tuning, if there is tuning to do; refuse to train on what is measured."""
+        if self._stand(steps):
+            return
+        demonstrated = [name for name, record in self.records.items() if record.inputs.kind == "demonstrate"]
+        folders = (self.folder.place(name) for name in demonstrated)
+        raise_all(DataError, overlaps((f / "demonstrations.jsonl" for f in folders), questions_of(steps)))
         if self._stand([step for step in steps if step.kind == "tune"]):
             return
         problems: list[Problem] = []
@@ -157,10 +178,10 @@ class _Run:
         if problems:
             raise RecipeError(*dict.fromkeys(problems))
 
-    def _stand(self, tunings: list[Step]) -> bool:
-        """Whether all are finished; a later stage is told by the outcome of the earlier ones."""
+    def _stand(self, steps: list[Step]) -> bool:
+        """Whether all are finished; a later one is told by the outcome of the earlier ones."""
         known = dict(self.records)
-        for step in tunings:
+        for step in steps:
             record = self._finished(step, inputs_of(step, known, self.workshop))
             if record is None:
                 return False
