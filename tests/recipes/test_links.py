@@ -88,7 +88,7 @@ def test_starts_that_cannot_be_are_told_at_once(project: Path) -> None:
         "one: {mix: {x-instructions: all}, starts_from: {system: en-alpacca}}",
         "two: {mix: {x-instructions: all}, starts_from: {system: base}}",
         "three: {starts_from: {system: en-alpaca}}",
-        "four: {mix: {en-instructions: all}, starts_from: {system: x-alpaca}}",
+        "four: {mix: {en-instructions: all}, starts_from: {system: base}}",
         "five: {mix: {x-instructions: all}, starts_from: {system: six}}",
         "six: {mix: {x-instructions: all}, starts_from: {system: five}}",
         "seven: {mix: {x-instructions: all}, starts_from: {system: six}}",
@@ -100,7 +100,7 @@ def test_starts_that_cannot_be_are_told_at_once(project: Path) -> None:
         (17, "systems.one.starts_from: there is no system 'en-alpacca'", "did you mean 'en-alpaca'?"),
         (18, "systems.two.starts_from: base is not tuned", "leave starts_from out: that is where all systems start"),
         (19, "systems.three.starts_from: there is nothing to tune on: the mix is empty", "say systems.three.mix={PART: all}"),
-        (20, "systems.four.starts_from: four is for all languages, so it cannot start from x-alpaca-it", ""),
+        (20, "systems.four.starts_from: base is not tuned", "leave starts_from out: that is where all systems start"),
         (21, "systems.five.starts_from: systems start from one another in a circle: five → six → five", ""),
         (24, "systems.eight.starts_from.adapter: en-alpaca is tuned in full, so it has no adapter to merge", "say none, or auto"),
         (25, "systems.nine.starts_from: systems start from one another in a circle: nine → nine", ""),
@@ -142,4 +142,14 @@ def test_what_starts_from_a_system_that_is_left_out_is_left_out_or_told(project:
         path.read_text(encoding="utf-8").replace("second: {when_missing: skip, ", "second: {"),
         encoding="utf-8",
     )
-    assert problems(project) == [(17, "systems.second.starts_from: en-alpaca is left out", "")]
+    assert problems(project) == [
+        (17, "systems.second.starts_from: en-alpaca is left out, and second-it starts from it", "")
+    ]
+
+
+def test_english_after_a_language_is_a_system_of_that_language(project: Path) -> None:
+    with_systems(project, "back: {mix: {en-instructions: all}, starts_from: {system: x-alpaca}}")
+    found = resolved(project)
+    back = found.systems[-1]
+    assert (back.name, back.language, back.scored_in) == ("back-it", "it", ("en", "it"))
+    assert fates(found) == {"back-it": ("x-alpaca-it", "none")}

@@ -142,3 +142,84 @@ def test_arabic_and_german_at_once_with_full_tuning(
     rows = [json.loads(line) for line in (tmp_path / "run/scores.jsonl").read_text("utf-8").splitlines()]
     means = {r["model"] for r in rows if r["benchmark"] == "xquad" and r["language"] == "mean"}
     assert means == {"base", "en-alpaca", "x-alpaca", "x-crossalpaca"}
+
+
+def test_xcit_in_chinese_by_a_pair_index(data_folder: Path, real_model: Path, tmp_path: Path) -> None:
+    """English Alpaca first; then pairs that an index joins, of five ranges of files."""
+    alpaca = data_folder / "alpaca-en-zh"
+    pairs = f"index: '{alpaca}/pairs-en-zh.jsonl.gz', minimal_score: 1.5"
+    files = ", ".join(
+        f"{side}: '{alpaca}/alpaca_data-{{range}}-{code}.json.gz'"
+        for side, code in (("english", "en"), ("target", "zh"))
+    )
+    done = calque(
+        "run",
+        "xcit",
+        f"model={real_model}",
+        "language=zh",
+        f"instructions.en={alpaca}/alpaca_data-51009-52002-en.json.gz",
+        f"parallel={{{files}, {pairs}}}",
+        f"evaluate.xquad={data_folder}/xquad/xquad.{{language}}.json.gz",
+        *(f"systems.{name}=null" for name in ("base", "translated", "mixed", "plug", "crossalpaca")),
+        "systems.english.mix.en-instructions=100",
+        "systems.xcit.mix={x-instructions: 60, chat: 60}",
+        "tuning.max_tokens=4000",
+        "tuning.overlong=drop",
+        "tuning.examples_per_step=32",
+        "evaluate.limit=2",
+        "evaluate.english_tokens=32",
+        "out=run",
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    counts = manifest(tmp_path / "run")
+    chat = counts["demonstrate-chat-zh"]
+    assert chat["rows"] == 11_063
+    assert chat["dropped"]["low_score"] > 1000
+    assert counts["mix-xcit-zh"]["parts"] == {"x-instructions-zh": 60, "chat-zh": 60}
+    row = json.loads(
+        (tmp_path / "run/steps/demonstrate-chat-zh/demonstrations.jsonl").read_text("utf-8").splitlines()[0]
+    )
+    assert [message["language"] for message in row["messages"]] == ["zh", "en", "zh", "zh"]
+    assert row["messages"][0]["text"].startswith("给出三个保持健康的提示。\n")
+    assert row["messages"][1]["text"].startswith(
+        "Request: Give three tips for staying healthy.\n\nAnswer: 1."
+    )
+    lineage = json.loads((tmp_path / "run/steps/tune-xcit-zh/lineage.json").read_text("utf-8"))
+    assert [stage["system"] for stage in lineage["stages"]] == ["english", "xcit-zh"]
+    models = {
+        json.loads(line)["model"] for line in (tmp_path / "run/scores.jsonl").read_text("utf-8").splitlines()
+    }
+    assert models == {"english", "xcit-zh", "xcit-zh@chat"}
+
+
+def test_xcit_in_finnish_by_dolly_and_by_trees(data_folder: Path, real_model: Path, tmp_path: Path) -> None:
+    """All instructions come from the parallel files, and conversations have several turns."""
+    for name, parallel in (
+        ("dolly", f"{{dolly: '{data_folder}/dolly-en-fi/*.gz'}}"),
+        ("oasst", f"{{oasst: '{data_folder}/oasst1-en-fi/*.gz', best_branch: true}}"),
+    ):
+        done = calque(
+            "run",
+            "xcit",
+            f"model={real_model}",
+            "language=fi",
+            f"parallel={parallel}",
+            *(f"systems.{system}=null" for system in ("base", "translated", "mixed", "crossalpaca")),
+            "systems.english.mix.en-instructions=20",
+            "systems.plug.mix={pivot: 20}",
+            "systems.xcit.mix={x-instructions: 20, chat: 20}",
+            "tuning.max_tokens=4000",
+            "tuning.overlong=drop",
+            "tuning.examples_per_step=32",
+            f"out={name}",
+            cwd=tmp_path,
+        )
+        assert done.returncode == 0, done.stderr
+        counts = manifest(tmp_path / name)
+        for part in ("en-instructions-en", "x-instructions-fi", "chat-fi", "pivot-fi"):
+            found = counts[f"demonstrate-{part}"]
+            assert found["rows"] == found["kept"] + sum(found["dropped"].values())
+            assert found["kept"] > 50
+    rows = (tmp_path / "oasst/steps/demonstrate-chat-fi/demonstrations.jsonl").read_text("utf-8").splitlines()
+    assert max(len(json.loads(row)["messages"]) for row in rows) >= 8

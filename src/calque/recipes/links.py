@@ -67,7 +67,7 @@ class Links:
             return None
         earlier = next((s for s in begun if self._names(system, s)), None)
         if earlier is None:
-            self._without(system, start.system, [s.name for s in begun if s.role == start.system])
+            self._without(system, start.system)
             return None
         if not earlier.mix:
             self._tell(
@@ -83,16 +83,15 @@ class Links:
             return replace(system, starts_from=ResolvedStart(earlier, self._fate(system, earlier)))
         return None
 
-    def _without(self, system: ResolvedSystem, start: str, others: Sequence[str]) -> None:
-        """Say why a system is not made: its start is of another language, or left out itself."""
-        at: Loc = ("systems", system.role, "starts_from")
-        if others:
-            what = f"for {system.language}" if system.language else "for all languages"
-            self._tell(at, f"{system.name} is {what}, so it cannot start from {', '.join(others)}")
-        elif self.recipe.systems[system.role].when_missing == "skip":
+    def _without(self, system: ResolvedSystem, start: str) -> None:
+        """Say why a system is not made: its start is left out, in its language."""
+        if self.recipe.systems[system.role].when_missing == "skip":
             self.notes.append(f"{system.name} is left out: {start}, which it starts from, is left out")
         elif start not in self._failed and self.recipe.systems[start].when_missing == "skip":
-            self._tell(at, f"{start} is left out")
+            self._tell(
+                ("systems", system.role, "starts_from"),
+                f"{start} is left out, and {system.name} starts from it",
+            )
         else:
             self._failed.add(system.role)  # what is wrong is told at the start itself
 

@@ -86,8 +86,7 @@ class _Resolver:
         mix = {self._known(role, name): amount for name, amount in system.mix.items()}
         mix.pop("", None)
         tuning = self._tuning(role, system)
-        in_x = any(self.recipe.demonstrate[name].language == "x" for name in mix)
-        for target in self.recipe.languages if in_x else [""]:
+        for target in self.recipe.languages if mix and self._in_x(role, set()) else [""]:
             label = f"{role}-{target}" if target else role
             missing = {name: m for name in mix if (m := self._missing(name, target, system.when_missing))}
             if missing and system.when_missing == "skip":
@@ -105,6 +104,17 @@ class _Resolver:
                 scored_in = tuple(self._scored_in(target, system.scored_in))
                 ways = tuple(dict.fromkeys(system.answers))
                 yield ResolvedSystem(label, role, target, parts, tuning, scored_in, answers=ways)
+
+    def _in_x(self, role: str, seen: set[str]) -> bool:
+        """Whether there is one of a system for each language: a part of it is in x, or what it starts from is."""
+        system = self.recipe.systems.get(role)
+        if system is None or role in seen:
+            return False
+        parts = (self.recipe.demonstrate.get(name) for name in system.mix)
+        if any(part is not None and part.language == "x" for part in parts):
+            return True
+        start = system.starts_from
+        return start is not None and self._in_x(start.system, seen | {role})
 
     def _known(self, role: str, name: str) -> str:
         """The name of a part; of one that is not there, that of the nearest, so that what else is wrong shows too."""

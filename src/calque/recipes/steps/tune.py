@@ -105,8 +105,11 @@ class Tune:
 
     @property
     def _by_outcome(self) -> bool:
+        """Whether it is matched to what another's pace let count. Of two paced ones the plans are matched."""
         match = self.system.matched_to
-        return match is not None and match.by == "trained_tokens" and _is_paced(match.system)
+        if match is None or match.by == "steps":
+            return False
+        return _is_paced(match.system) and not _is_paced(self.system)
 
     @property
     def _earlier(self) -> str:
