@@ -64,12 +64,16 @@ def squad(tmp_path: Path) -> Path:
 
 def run(engine: Any, path: Path, out: Path, benchmark: str = "xquad", **more: Any) -> dict[str, Any]:
     seen: list[int] = []
+    ways = {
+        key: more.pop(key) for key in ("way", "words", "english_tokens", "english_asked_for") if key in more
+    }
+    put = asking(ways.pop("way", "direct"), "it", **ways)
     scores = evaluate(
-        benchmark, [path], "it", engine, model="m", out=out, seed=0, progress=seen.append, **more
+        benchmark, [path], "it", engine, model="m", out=out, seed=0, put=put, progress=seen.append, **more
     )
     (answer,) = (json.loads(line) for line in (out / "answers.jsonl").read_text("utf-8").splitlines())
     counts = json.loads((out / "counts.json").read_text("utf-8"))
-    assert sum(seen) == asking(more.get("way", "direct"), "it", "item").passes(benchmark_of(benchmark))
+    assert sum(seen) == put.passes(benchmark_of(benchmark))
     found = {score.metric: score for score in scores}
     return {"answer": answer, "scores": found, "cost": counts["tokens_per_answer"], "notes": counts["notes"]}
 
@@ -102,10 +106,20 @@ def test_in_two_turns_the_last_answer_counts(squad: Path, tmp_path: Path) -> Non
     assert f"|way:chat|turns:{asked.digest}|english_tokens:99|" in found["scores"]["f1"].signature
 
 
+def test_without_being_asked_for_english(squad: Path, tmp_path: Path) -> None:
+    """As a model is asked that was taught so: the first turn is the bare question."""
+    engine = Recorder("the dog", "il cane")
+    found = run(engine, squad, tmp_path / "out", way="chat", english_asked_for=False)
+    (first, _), (second, _) = engine.asked
+    assert turns("it", "it").first not in first[-1].text
+    assert second[:1] == first
+    assert "|way:chat-unasked|" in found["scores"]["f1"].signature
+
+
 def test_in_one_answer_what_stands_behind_the_marker_counts(squad: Path, tmp_path: Path) -> None:
     both = "[English]\nthe dog\n\n[Italian]\nil cane"
     engine = Recorder(both)
-    found = run(engine, squad, tmp_path / "out", way="pivot", prompt_language="en")
+    found = run(engine, squad, tmp_path / "out", way="pivot", words="en")
     ((asked, limit),) = engine.asked
     assert asked[-1].text.endswith("Answer in English first, then in Italian.")
     assert limit == 64 + 256

@@ -144,6 +144,7 @@ def test_arabic_and_german_at_once_with_full_tuning(
     assert means == {"base", "en-alpaca", "x-alpaca", "x-crossalpaca"}
 
 
+@pytest.mark.slow
 def test_xcit_in_chinese_by_a_pair_index(data_folder: Path, real_model: Path, tmp_path: Path) -> None:
     """English Alpaca first; then pairs that an index joins, of five ranges of files."""
     alpaca = data_folder / "alpaca-en-zh"
@@ -193,6 +194,7 @@ def test_xcit_in_chinese_by_a_pair_index(data_folder: Path, real_model: Path, tm
     assert models == {"english", "xcit-zh", "xcit-zh@chat"}
 
 
+@pytest.mark.slow
 def test_xcit_in_finnish_by_dolly_and_by_trees(data_folder: Path, real_model: Path, tmp_path: Path) -> None:
     """All instructions come from the parallel files, and conversations have several turns."""
     for name, parallel in (

@@ -121,6 +121,7 @@ def test_a_stage_of_another_base_is_refused(staged: Path) -> None:
     assert step["name"] == "tune-en-alpaca"
 
 
+@pytest.mark.slow
 def test_killed_in_a_later_stage_the_same_bytes_come_out(staged: Path) -> None:
     command = [sys.executable, "-c", "from calque.cli import main; main()", "run", "recipe.yaml", *LORA]
     command += ["tuning.checkpoint_steps=1", "tuning.lora.dropout=0.3"]

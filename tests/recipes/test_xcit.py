@@ -14,7 +14,7 @@ import pytest
 
 from calque.recipes.reading import read_recipe
 from calque.recipes.resolved import Resolved
-from calque.recipes.runner import prepare
+from calque.recipes.runner import prepare, run
 
 
 def words(project: Path, recipe: str = "xcit") -> list[str]:
@@ -56,31 +56,21 @@ def manifest(run: Path) -> dict[str, Any]:
     return {s["name"]: s["counts"] for s in json.loads((run / "manifest.json").read_text("utf-8"))["steps"]}
 
 
-def test_the_recipe_goes_through_is_cached_and_survives_kills_in_stage_2(project: Path) -> None:
-    more = ("tuning.checkpoint_steps=1", "systems.xcit.mix.x-instructions=0.5", "systems.xcit.mix.chat=0.5")
-    for moment in ("partial/tune-xcit-it@*/checkpoint-*3", "partial/evaluate-xcit-it@chat-xquad-it@*"):
-        process = subprocess.Popen(
-            command(project, *more, "out=run"), cwd=project, env=ENVIRONMENT, stdout=subprocess.DEVNULL
-        )
-        while not list((project / "run").glob(moment)):
-            assert process.poll() is None, f"it ended before {moment}"
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    for out in ("run", "straight"):
-        done = calque(project, *more, f"out={out}")
-        assert done.returncode == 0, done.stderr
-    counts = manifest(project / "run")
-    assert counts == manifest(project / "straight")
+MORE = ("tuning.checkpoint_steps=1", "systems.xcit.mix.x-instructions=0.5", "systems.xcit.mix.chat=0.5")
+
+
+def test_the_recipe_goes_through_and_is_cached(project: Path) -> None:
+    def go() -> tuple[int, Path]:
+        name, *given = words(project)
+        outcome = run(prepare(read_recipe(name, [*given, *MORE])), project / "run")
+        return outcome.done, outcome.folder
+
+    done, folder = go()
+    assert done > 30
+    counts = manifest(folder)
     assert counts["mix-xcit-it"]["parts"] == {"x-instructions-it": 12, "chat-it": 12, "en-instructions-en": 0}
     assert counts["tune-xcit-it"]["steps"] == 36
-    for name in ("tune-xcit-it", "evaluate-xcit-it@chat-xquad-it"):
-        one, other = (project / out / "steps" / name for out in ("run", "straight"))
-        files = [path.relative_to(one) for path in one.rglob("*") if path.is_file()]
-        assert all((one / file).read_bytes() == (other / file).read_bytes() for file in files), name
-    log = (project / "run/log.jsonl").read_text("utf-8")
-    assert calque(project, *more, "out=run").returncode == 0
-    assert (project / "run/log.jsonl").read_text("utf-8") == log, "nothing was started"
-    report = (project / "run/report.html").read_text("utf-8")
+    report = (folder / "report.html").read_text("utf-8")
     for shown in (
         "english → <small>(continue)</small> xcit-it",
         "percent admitted",
@@ -88,20 +78,32 @@ def test_the_recipe_goes_through_is_cached_and_survives_kills_in_stage_2(project
         "xcit@chat",
     ):
         assert shown in report
-    scores = {
-        json.loads(line)["model"] for line in (project / "run/scores.jsonl").read_text("utf-8").splitlines()
+    scores = {json.loads(line)["model"] for line in (folder / "scores.jsonl").read_text("utf-8").splitlines()}
+    assert scores == {
+        *("base", "english", "translated-it", "mixed-it", "mixed-it@chat"),
+        *("crossalpaca-it", "plug-it@pivot", "xcit-it", "xcit-it@chat"),
     }
-    assert {
-        "base",
-        "english",
-        "translated-it",
-        "mixed-it",
-        "mixed-it@chat",
-        "crossalpaca-it",
-        "plug-it@pivot",
-        "xcit-it",
-        "xcit-it@chat",
-    } == scores
+    assert go() == (0, folder)
+
+
+@pytest.mark.slow
+def test_killed_in_stage_2_the_same_bytes_come_out(project: Path) -> None:
+    for moment in ("partial/tune-xcit-it@*/checkpoint-*3", "partial/evaluate-xcit-it@chat-xquad-it@*"):
+        process = subprocess.Popen(
+            command(project, *MORE, "out=run"), cwd=project, env=ENVIRONMENT, stdout=subprocess.DEVNULL
+        )
+        while not list((project / "run").glob(moment)):
+            assert process.poll() is None, f"it ended before {moment}"
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    for out in ("run", "straight"):
+        done = calque(project, *MORE, f"out={out}")
+        assert done.returncode == 0, done.stderr
+    assert manifest(project / "run") == manifest(project / "straight")
+    for name in ("tune-xcit-it", "evaluate-xcit-it@chat-xquad-it"):
+        one, other = (project / out / "steps" / name for out in ("run", "straight"))
+        files = [path.relative_to(one) for path in one.rglob("*") if path.is_file()]
+        assert all((one / file).read_bytes() == (other / file).read_bytes() for file in files), name
 
 
 def test_one_word_changes_a_thing(project: Path) -> None:
@@ -139,6 +141,24 @@ def test_english_is_tuned_once_for_ten_languages(project: Path) -> None:
         "tune-xcit-fi",
     ]
     assert all("tune-english" in step.after for step in tunings if step.name.startswith("tune-xcit"))
+
+
+def test_a_system_is_asked_as_it_was_taught(project: Path) -> None:
+    name, *given = words(project, "xcit-ablations")
+    changes = [
+        "demonstrate.chat-last.prompt_language=english",
+        "systems.reversed.answers=[direct, chat, pivot]",
+    ]
+    steps = {step.name: step.settings for step in prepare(read_recipe(name, [*given, *changes])).steps}
+
+    def asked(system: str) -> tuple[str, bool]:
+        settings = steps[f"evaluate-{system}-xquad-it"]
+        return settings["words"], settings["english_asked_for"]
+
+    assert asked("xcit-it@chat") == asked("reversed-it@chat") == asked("reversed-it@pivot") == ("item", True)
+    assert asked("chat-last-it@chat") == ("en", True)
+    assert asked("chat-unasked-it@chat") == ("item", False)
+    assert "words" not in steps["evaluate-xcit-it-xquad-it"]
 
 
 def test_the_grid_of_ablations_is_sound(project: Path) -> None:

@@ -28,13 +28,15 @@ class Asking:
     way: Way = "direct"
     english_tokens: int = ENGLISH_TOKENS
     wording: Turns | None = None
+    english_asked_for: bool = True
 
     @property
     def signature(self) -> list[str]:
         """What it adds to the signature of a score; nothing where questions are asked directly."""
         if self.wording is None:
             return []
-        return [f"way:{self.way}", f"turns:{self.wording.digest}", f"english_tokens:{self.english_tokens}"]
+        way = self.way if self.english_asked_for else f"{self.way}-unasked"
+        return [f"way:{way}", f"turns:{self.wording.digest}", f"english_tokens:{self.english_tokens}"]
 
     def passes(self, made: Benchmark) -> int:
         """How often each item is put to the engine."""
@@ -49,14 +51,23 @@ class Asking:
         return tuple(g for g in made.graders(language) if g.reads_text or self.chooses(made))
 
 
-def asking(way: Way, language: str, prompt_language: str, english_tokens: int = ENGLISH_TOKENS) -> Asking:
-    """The way of asking in `language`; our words are in it, or in English where `prompt_language` is en.
+def asking(
+    way: Way,
+    language: str,
+    words: str = "item",
+    *,
+    english_tokens: int = ENGLISH_TOKENS,
+    english_asked_for: bool = True,
+) -> Asking:
+    """The way of asking in `language`; the words that ask for English are in it, or in English where `words` is en.
 
-    Raises `DataError` for a language without a wording.
+    Without `english_asked_for` the first of two turns is the bare question. Raises `DataError` for a language without
+    a wording.
     """
     if way == "direct":
         return Asking()
-    return Asking(way, english_tokens, turns("en" if prompt_language == "en" else language, language))
+    wording = turns("en" if words == "en" else language, language)
+    return Asking(way, english_tokens, wording, english_asked_for)
 
 
 def replies(
@@ -71,7 +82,9 @@ def replies(
     conversations = [item.conversation for item in items]
     thoughts: list[Completion] | None = None
     if asked.wording is not None and asked.way == "chat":
-        first = [_changed(c, asked.wording.english_first(c[-1])) for c in conversations]
+        first = conversations
+        if asked.english_asked_for:
+            first = [_changed(c, asked.wording.english_first(c[-1])) for c in conversations]
         thoughts = engine.complete(first, max_new_tokens=asked.english_tokens, progress=progress)
         conversations = [
             (*c, Message("assistant", thought.text, "en"), asked.wording.now_in_target())

@@ -11,7 +11,7 @@ from typing import Any
 from calque.corpora.writing import write_json, write_jsonl
 from calque.engines import Engine, Progress
 from calque.errors import DataError, Problem, UsageError
-from calque.evaluation.asking import ENGLISH_TOKENS, Asking, Way, asking
+from calque.evaluation.asking import Asking
 from calque.evaluation.asking import replies as ask
 from calque.evaluation.benchmark import Benchmark, Grader
 from calque.evaluation.benchmarks import benchmark_of
@@ -39,21 +39,20 @@ def evaluate(
     prompt_language: str = "item",
     limit: int | None = None,
     max_new_tokens: int | None = None,
-    way: Way = "direct",
-    english_tokens: int = ENGLISH_TOKENS,
+    put: Asking | None = None,
     progress: Progress | None = None,
 ) -> list[Score]:
     """Evaluate zero-shot in a language; write scores, answers, dropped rows, notes and counts into folder `out`.
 
     `files` are files, patterns or folders. `language` is that of the questions. `prompt_language` is `item` (the
-    same) or the code of a language that has prompts. `limit` draws so many items by the seed. By `way` the model
-    is asked directly, or for English first with `english_tokens` of room for it (see `asking`). The files' bytes depend
+    same) or the code of a language that has prompts. `limit` draws so many items by the seed. `put` says how it is
+    asked where that is not directly (see `asking`). The files' bytes depend
     on nothing but the arguments and the answers. `progress` hears of every item each time that it is put to the engine.
     """
     made = benchmark_of(benchmark)
     asked = items_of(benchmark, files, language, seed=seed, prompt_language=prompt_language, limit=limit)
     tokens = made.max_new_tokens if max_new_tokens is None else max_new_tokens
-    put = asking(way, language_of(language).code, prompt_language, english_tokens)
+    put = put or Asking()
     replies = ask(made, asked.items, engine, tokens, put, progress)
     too_long = [
         _put_aside(item, TOO_LONG) for item, reply in zip(asked.items, replies, strict=True) if not reply.fits

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 
@@ -14,8 +14,18 @@ from calque.recipes.document import Loc, Places, in_order
 from calque.recipes.finding import Finder
 from calque.recipes.links import Links, unknown
 from calque.recipes.mistakes import plain
-from calque.recipes.resolved import Resolved, ResolvedBenchmark, ResolvedPart, ResolvedSystem, called
-from calque.recipes.schema import BENCHMARK_FIELDS, ONLY_OPTIONS, ModelSettings, Recipe, System
+from calque.recipes.parts import Parts
+from calque.recipes.resolved import Resolved, ResolvedBenchmark, ResolvedSystem, called
+from calque.recipes.schema import (
+    BENCHMARK_FIELDS,
+    ONLY_OPTIONS,
+    ChatPart,
+    ModelSettings,
+    PivotPart,
+    Recipe,
+    System,
+    Way,
+)
 from calque.recipes.sources import Files
 from calque.tuning.settings import TuningSettings
 
@@ -38,7 +48,7 @@ class _Resolver:
         self.finder = Finder(folder, places)
         self.problems: list[Problem] = self.finder.problems
         self.notes: list[str] = []
-        self.parts: dict[str, ResolvedPart] = {}
+        self.parts = Parts(recipe, self.finder)
 
     def resolve(self) -> Resolved:
         """Everything; problems are collected on the way."""
@@ -57,7 +67,7 @@ class _Resolver:
         comparisons = [pair for pair in self.recipe.comparisons if set(pair) <= roles]
         recipe = self.recipe.model_copy(update={"comparisons": comparisons})
         return Resolved(
-            recipe, tuple(self.parts.values()), tuple(systems), tuple(benchmarks), tuple(self.notes)
+            recipe, tuple(self.parts.made.values()), tuple(systems), tuple(benchmarks), tuple(self.notes)
         )
 
     def _compared(self, name: str, within: Loc) -> None:
@@ -86,35 +96,67 @@ class _Resolver:
         mix = {self._known(role, name): amount for name, amount in system.mix.items()}
         mix.pop("", None)
         tuning = self._tuning(role, system)
-        for target in self.recipe.languages if mix and self._in_x(role, set()) else [""]:
+        in_x = bool(mix) and (self._is_in_x(mix) or self._starts_in_x(system))
+        for target in self.recipe.languages if in_x else [""]:
             label = f"{role}-{target}" if target else role
-            missing = {name: m for name in mix if (m := self._missing(name, target, system.when_missing))}
+            missing = {
+                name: m for name in mix if (m := self.parts.missing(name, target, system.when_missing))
+            }
             if missing and system.when_missing == "skip":
                 self.notes.append(f"{label} is left out: {next(iter(missing.values()))}")
                 continue
             parts = {
-                self._part(name, target).name: amount for name, amount in mix.items() if name not in missing
+                self.parts.part(name, target).name: amount
+                for name, amount in mix.items()
+                if name not in missing
             }
             for name, lack in missing.items():
-                field, code = self._source(name, target)
+                field, code = self.parts.source(name, target)
                 form = "{english: FILE, target: FILE}, or {dolly: FILE}" if field == "parallel" else "FILE"
                 remedy = f"say {field}.{code}={form}"
                 self._tell(("systems", role, "mix", name), f"{lack}, and {label} is made from it", remedy)
             if not missing:
                 scored_in = tuple(self._scored_in(target, system.scored_in))
                 ways = tuple(dict.fromkeys(system.answers))
-                yield ResolvedSystem(label, role, target, parts, tuning, scored_in, answers=ways)
+                yield ResolvedSystem(
+                    label,
+                    role,
+                    target,
+                    parts,
+                    tuning,
+                    scored_in,
+                    answers=ways,
+                    by_way_of_english=self._by_way_of_english(role),
+                )
 
-    def _in_x(self, role: str, seen: set[str]) -> bool:
-        """Whether there is one of a system for each language: a part of it is in x, or what it starts from is."""
-        system = self.recipe.systems.get(role)
-        if system is None or role in seen:
-            return False
-        parts = (self.recipe.demonstrate.get(name) for name in system.mix)
-        if any(part is not None and part.language == "x" for part in parts):
-            return True
-        start = system.starts_from
-        return start is not None and self._in_x(start.system, seen | {role})
+    def _starts_in_x(self, system: System) -> bool:
+        """Whether what it starts from is of one language, so that there is one of it for each language too."""
+        seen: set[str] = set()
+        at: System | None = system
+        while at is not None and at.starts_from is not None and at.starts_from.system not in seen:
+            seen.add(at.starts_from.system)
+            at = self.recipe.systems.get(at.starts_from.system)
+            if at is not None and self._is_in_x(at.mix):
+                return True
+        return False
+
+    def _is_in_x(self, names: Iterable[str]) -> bool:
+        parts = (self.recipe.demonstrate.get(name) for name in names)
+        return any(part is not None and part.language == "x" for part in parts)
+
+    def _by_way_of_english(self, role: str) -> dict[Way, ChatPart | PivotPart]:
+        """The parts, of it or of what it starts from, that teach to answer by way of English; the latest of each view."""
+        found: dict[Way, ChatPart | PivotPart] = {}
+        seen: set[str] = set()
+        while role in self.recipe.systems and role not in seen:
+            seen.add(role)
+            system = self.recipe.systems[role]
+            for name in system.mix:
+                part = self.recipe.demonstrate.get(name)
+                if isinstance(part, ChatPart | PivotPart):
+                    found.setdefault(part.view, part)
+            role = system.starts_from.system if system.starts_from is not None else ""
+        return found
 
     def _known(self, role: str, name: str) -> str:
         """The name of a part; of one that is not there, that of the nearest, so that what else is wrong shows too."""
@@ -142,60 +184,6 @@ class _Resolver:
             if other is not system:
                 message = f"with languages written out, system {other.role!r} is called {system.name!r} too"
                 self._tell(("systems", system.role), message, "rename one of them")
-
-    def _missing(self, name: str, target: str, when_missing: str) -> str:
-        """Which source of a part is not given, in words; empty where it is."""
-        field, code = self._source(name, target)
-        if self._pairs_of(name, target):
-            return ""
-        given = getattr(self.recipe.sources, field)
-        if code not in given:
-            return f"sources.{field}.{code} is not given"
-        if when_missing == "skip" and code == "en" and self.finder.not_in_english(given[code]):
-            return f"sources.{field} has no file in English"
-        return ""
-
-    def _source(self, name: str, target: str) -> tuple[str, str]:
-        """The field of `sources` and the language in it that a part is made from."""
-        part = self.recipe.demonstrate[name]
-        fields = {"instruction": "instructions", "translation": "translations"}
-        return fields.get(part.view, "parallel"), target if part.language == "x" else part.language
-
-    def _pairs_of(self, name: str, target: str) -> list[str]:
-        """The languages whose parallel instruction data a part is made from; none for a part from other sources.
-
-        The English side stands beside every language.
-        """
-        field, code = self._source(name, target)
-        if field == "translations":
-            return []
-        given = self.recipe.sources.instructions
-        there = code in given and not (code == "en" and self.finder.not_in_english(given[code]))
-        if field == "instructions" and there:
-            return []
-        parallel = self.recipe.sources.parallel
-        wanted = self.recipe.languages if code == "en" else [code]
-        return [language for language in wanted if language in parallel]
-
-    def _part(self, name: str, target: str) -> ResolvedPart:
-        field, code = self._source(name, target)
-        label = f"{name}-{code}"
-        if label not in self.parts:
-            part, sources = self.recipe.demonstrate[name], self.recipe.sources
-            files: tuple[Path, ...] = ()
-            pairs = None
-            parallel = [
-                self.finder.parallel(("sources", "parallel", c), sources.parallel[c], c, sources.licence)
-                for c in self._pairs_of(name, target)
-            ]
-            if not parallel and field == "instructions":
-                files = self.finder.files(("sources", field, code), sources.instructions[code], code)
-            elif field == "translations":
-                loc = ("sources", field, code)
-                pairs = self.finder.pairs(loc, sources.translations[code], code, sources.licence)
-            found = tuple(one for one in parallel if one is not None)
-            self.parts[label] = ResolvedPart(label, part, code, files, pairs, found)
-        return self.parts[label]
 
     def _benchmarks(self) -> Iterator[ResolvedBenchmark]:
         own = (system.scored_in or [] for system in self.recipe.systems.values())

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from calque.corpora.instruction_pairs import InstructionPairFiles
 from calque.corpora.pairs import PairFiles as Pairs
-from calque.recipes.schema import Amount, Part, Recipe, Way
+from calque.recipes.schema import Amount, ChatPart, Part, PivotPart, Recipe, Way
 from calque.tuning.settings import TuningSettings
 
 
@@ -39,7 +39,10 @@ def called(name: str, way: Way) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedSystem:
-    """A system for one language, or for all (`language` empty). An empty mixture is the base model."""
+    """A system for one language, or for all (`language` empty). An empty mixture is the base model.
+
+    `by_way_of_english` are the parts that taught it to answer by way of English: so it is asked.
+    """
 
     name: str
     role: str
@@ -50,6 +53,7 @@ class ResolvedSystem:
     matched_to: ResolvedMatch | None = None
     starts_from: ResolvedStart | None = None
     answers: tuple[Way, ...] = ("direct",)
+    by_way_of_english: Mapping[Way, ChatPart | PivotPart] = field(default_factory=dict)
 
     def asked(self, language: str) -> tuple[Way, ...]:
         """The ways in which it is asked in a language: English is asked for directly, or not at all."""

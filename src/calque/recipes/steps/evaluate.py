@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from calque.corpora.json_rows import read_json
 from calque.recipes.resolved import ResolvedBenchmark, ResolvedSystem, called
-from calque.recipes.schema import ONLY_OPTIONS, ModelSettings, Way
+from calque.recipes.schema import ONLY_OPTIONS, ChatPart, ModelSettings, Way
 from calque.recipes.schema import Evaluate as Settings
 from calque.recipes.steps import Work
 from calque.recipes.steps.encode import template_files, template_settings
@@ -53,7 +53,6 @@ class Evaluate:
     @property
     def settings(self) -> dict[str, Any]:
         """How it is asked; the system's name stands in every score."""
-        by_way = {"way": self.way, "english_tokens": self.evaluate.english_tokens}
         return {
             "benchmark": self.benchmark.name,
             "language": self.benchmark.language,
@@ -64,8 +63,19 @@ class Evaluate:
             **template_settings(self.model_settings),
             "system": self._asked,
             "seed": self.seed,
-            **(by_way if self.way != "direct" else {}),
+            **({"way": self.way, **self._by_way} if self.way != "direct" else {}),
         }
+
+    @property
+    def _by_way(self) -> dict[str, Any]:
+        """How it is asked by way of English: as it was taught, or else in the language of the other prompts."""
+        part = self.system.by_way_of_english.get(self.way)
+        words = self.evaluate.prompt_language
+        if part is not None:
+            words = "en" if part.prompt_language == "english" else "item"
+        asked_for = part.english_asked_for if isinstance(part, ChatPart) else True
+        room = self.evaluate.english_tokens
+        return {"words": words, "english_tokens": room, "english_asked_for": asked_for}
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -94,8 +104,7 @@ class Evaluate:
     def _asking(self) -> Asking:
         from calque.evaluation.asking import asking
 
-        language = self.benchmark.language
-        return asking(self.way, language, self.evaluate.prompt_language, self.evaluate.english_tokens)
+        return asking(self.way, self.benchmark.language, **self._by_way)
 
     def questions(self) -> Iterator[tuple[str, ...]]:
         """The texts of every question: itself, and the text or the options that it is about."""
@@ -140,8 +149,7 @@ class Evaluate:
             prompt_language=self.evaluate.prompt_language,
             limit=self.evaluate.limit,
             max_new_tokens=self.evaluate.max_new_tokens.get(self.benchmark.name),
-            way=self.way,
-            english_tokens=self.evaluate.english_tokens,
+            put=self._asking(),
             progress=progress,
         )
         return dict(read_json(work.folder / "counts.json"))

@@ -1,0 +1,73 @@
+"""The parts of a recipe in the languages that are asked of them, each with the files that it is made from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from calque.recipes.finding import Finder
+from calque.recipes.resolved import ResolvedPart
+from calque.recipes.schema import Recipe
+
+
+class Parts:
+    """Makes parts, each once; `made` are those by their names, in the order in which they were asked for."""
+
+    def __init__(self, recipe: Recipe, finder: Finder) -> None:
+        self.recipe = recipe
+        self.finder = finder
+        self.made: dict[str, ResolvedPart] = {}
+
+    def missing(self, name: str, target: str, when_missing: str) -> str:
+        """Which source of a part is not given, in words; empty where it is."""
+        field, code = self.source(name, target)
+        if self._pairs_of(name, target):
+            return ""
+        given = getattr(self.recipe.sources, field)
+        if code not in given:
+            return f"sources.{field}.{code} is not given"
+        if when_missing == "skip" and code == "en" and self.finder.not_in_english(given[code]):
+            return f"sources.{field} has no file in English"
+        return ""
+
+    def source(self, name: str, target: str) -> tuple[str, str]:
+        """The field of `sources` and the language in it that a part is made from."""
+        part = self.recipe.demonstrate[name]
+        fields = {"instruction": "instructions", "translation": "translations"}
+        return fields.get(part.view, "parallel"), target if part.language == "x" else part.language
+
+    def _pairs_of(self, name: str, target: str) -> list[str]:
+        """The languages whose parallel instruction data a part is made from; none for a part from other sources.
+
+        The English side stands beside every language.
+        """
+        field, code = self.source(name, target)
+        if field == "translations":
+            return []
+        given = self.recipe.sources.instructions
+        there = code in given and not (code == "en" and self.finder.not_in_english(given[code]))
+        if field == "instructions" and there:
+            return []
+        parallel = self.recipe.sources.parallel
+        wanted = self.recipe.languages if code == "en" else [code]
+        return [language for language in wanted if language in parallel]
+
+    def part(self, name: str, target: str) -> ResolvedPart:
+        """The part for a system in `target`; files that are not there are told by the finder."""
+        field, code = self.source(name, target)
+        label = f"{name}-{code}"
+        if label not in self.made:
+            part, sources = self.recipe.demonstrate[name], self.recipe.sources
+            files: tuple[Path, ...] = ()
+            pairs = None
+            parallel = [
+                self.finder.parallel(("sources", "parallel", c), sources.parallel[c], c, sources.licence)
+                for c in self._pairs_of(name, target)
+            ]
+            if not parallel and field == "instructions":
+                files = self.finder.files(("sources", field, code), sources.instructions[code], code)
+            elif field == "translations":
+                loc = ("sources", field, code)
+                pairs = self.finder.pairs(loc, sources.translations[code], code, sources.licence)
+            found = tuple(one for one in parallel if one is not None)
+            self.made[label] = ResolvedPart(label, part, code, files, pairs, found)
+        return self.made[label]
