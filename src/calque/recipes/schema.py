@@ -115,7 +115,8 @@ class Start(Form):
     adapter: Literal["auto", "continue", "merge", "none"] = Field(
         "auto",
         description="what becomes of the earlier adapter: trained on, merged into the weights (then a new one goes "
-        "on), or none, as in full tuning; auto = continue after an adapter with an adapter, else none",
+        "on), or none, as in full tuning, where it is merged and all weights are tuned on; auto = continue for an "
+        "adapter after an adapter, else none",
     )
 
 
