@@ -129,7 +129,7 @@ def loss_panels(run: Run) -> tuple[LossPanel, ...]:
     if not values:
         return ()
     losses = axis(min(values), max(values))
-    languages = dict.fromkeys(s.language for s in run.manifest.systems if s.name in drawn)
+    languages = dict.fromkeys(s.language for s in run.trained if s.name in drawn)
     return tuple(panel for language in languages for panel in _loss_panels(run, drawn, language, losses))
 
 
@@ -137,7 +137,7 @@ def _loss_panels(
     run: Run, drawn: dict[str, list[tuple[float, float]]], language: str, losses: tuple[Tick, ...]
 ) -> Iterator[LossPanel]:
     """The curves of one language; in several panels of equal axes where they are more than one can tell apart."""
-    systems = [s for s in run.manifest.systems if s.language == language and s.name in drawn]
+    systems = [s for s in run.trained if s.language == language and s.name in drawn]
     longest = max(run.losses[s.name][-1].step for s in systems)
     step = next((s * 10**k for k in range(9) for s in (1, 2, 5) if s * 10**k * 4 >= longest), longest)
     steps = tuple(Tick(round(100 * x / longest, 2), x) for x in range(0, longest + 1, step))

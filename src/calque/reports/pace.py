@@ -62,7 +62,7 @@ def pace_panels(run: Run) -> tuple[PacePanel, ...]:
     """A panel for each paced system and kind of demonstration, in the manifest's order."""
     return tuple(
         _panel(system.name, group, [point for point in points if point.group == group])
-        for system in run.manifest.systems
+        for system in run.trained
         if (points := run.pace.get(system.name))
         for group in dict.fromkeys(point.group for point in points)
     )
@@ -77,7 +77,7 @@ def pace_costs(run: Run) -> tuple[PaceCost, ...]:
             sum(point.trained_tokens for point in losses),
             sum(point.refreshed_tokens for point in losses),
         )
-        for system in run.manifest.systems
+        for system in run.trained
         if system.name in run.pace and (losses := run.losses.get(system.name))
     )
 

@@ -185,6 +185,14 @@ class Run:
         """The roles, in the manifest's order."""
         return tuple(dict.fromkeys(system.role for system in self.manifest.systems))
 
+    @property
+    def trained(self) -> tuple[System, ...]:
+        """The systems by the names under which they were tuned, each once, in whatever ways it is asked."""
+        found: dict[str, System] = {}
+        for system in self.manifest.systems:
+            found.setdefault(system.tuned_as, replace(system, name=system.tuned_as))
+        return tuple(found.values())
+
     def answers(self, system: str, benchmark: str, language: str) -> Iterator[Answer]:
         """Answers of a system to a benchmark in a language; none where it was not asked."""
         path = self.answer_files.get((system, benchmark, language))
