@@ -125,6 +125,20 @@ def test_answers_become_tables_of_seeds_and_items(results: Results) -> None:
     assert results.table(two, "reading", "uncovered").shape == (2, 10 - sum(covered))
 
 
+def test_a_system_may_be_asked_in_several_ways(runs: dict[int, Path]) -> None:
+    for folder in runs.values():
+        answers(folder, "two-it@chat", "xquad", "it", {i: ("?", 0.0) for i in READING})
+    text = TEXT.replace(
+        "two: {mix: {x-instructions: 40},", "two: {mix: {x-instructions: 40}, answers: [direct, chat],"
+    )
+    made = parse("small", text.replace("method: two", "method: two@chat", 1))
+    assert made.asked == ["one", "two", "two@chat"]
+    found = read_results(made, "it", runs, TRUTHS)
+    assert found.table(Key("two@chat", "x"), "reading").mean() == 0
+    first, *_ = findings_of([found])
+    assert (first.method, first.effect) == ("two@chat", pytest.approx(-0.35))
+
+
 def test_an_open_answer_counts_if_it_is_true_and_in_the_language_asked_for(results: Results) -> None:
     assert results.table(Key("two", "x"), "writing").tolist() == [[1.0] * 4] * 2
     assert results.table(Key("one", "x"), "writing").tolist() == [[0.0] * 4] * 2

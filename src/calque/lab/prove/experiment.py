@@ -86,9 +86,17 @@ class Experiment(_Form):
     figures: list[Figure] = Field(default_factory=list)
     claims: Annotated[list[Claim], Field(min_length=1)]
 
+    @property
+    def asked(self) -> list[str]:
+        """The systems as they are asked: `NAME`, or `NAME@WAY` where not directly."""
+        ways = (
+            (name, way) for name, s in self.recipe["systems"].items() for way in s.get("answers", ["direct"])
+        )
+        return [name if way == "direct" else f"{name}@{way}" for name, way in ways]
+
     @model_validator(mode="after")
     def _names_fit(self) -> Self:
-        systems = set(self.recipe.get("systems", {}))
+        systems = set(self.asked)
         named = [*self.shown]
         named += [s for claim in self.claims for s in (claim.method, *claim.against.values())]
         named += [s for figure in self.figures for line in figure.lines for s in line.places.values()]

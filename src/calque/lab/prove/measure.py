@@ -116,11 +116,12 @@ def read_results(
 
 
 def _evaluations(experiment: Experiment, language: str, folder: Path) -> Iterator[tuple[Key, str, Path]]:
-    for system in experiment.recipe["systems"]:
+    for system in experiment.asked:
+        name, at, way = system.partition("@")
         for benchmark in [*METRICS, "open"]:
             for asked, code in (("x", language), ("en", "en")):
-                for name in (system, f"{system}-{language}"):
-                    path = folder / "steps" / f"evaluate-{name}-{benchmark}-{code}" / "answers.jsonl"
+                for called in (f"{name}{at}{way}", f"{name}-{language}{at}{way}"):
+                    path = folder / "steps" / f"evaluate-{called}-{benchmark}-{code}" / "answers.jsonl"
                     if path.is_file():
                         yield Key(system, asked), benchmark, path
 

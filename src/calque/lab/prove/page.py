@@ -95,7 +95,8 @@ class Section:
 
     def effort(self, system: str) -> tuple[int, Effort] | None:
         """How much tuning a system got, with its row in efforts.jsonl."""
-        return next(((i, e) for i, e in self.efforts if e.system == system), None)
+        name = system.partition("@")[0]
+        return next(((i, e) for i, e in self.efforts if e.system == name), None)
 
     def drawn(self) -> list[Drawn]:
         """The figures."""
