@@ -127,7 +127,7 @@ def test_answers_become_tables_of_seeds_and_items(results: Results) -> None:
 
 def test_a_system_may_be_asked_in_several_ways(runs: dict[int, Path]) -> None:
     for folder in runs.values():
-        answers(folder, "two-it@chat", "xquad", "it", {i: ("?", 0.0) for i in READING})
+        answers(folder, "two-it@chat", "xquad", "it", dict.fromkeys(READING, ("?", 0.0)))
     text = TEXT.replace(
         "two: {mix: {x-instructions: 40},", "two: {mix: {x-instructions: 40}, answers: [direct, chat],"
     )

@@ -42,7 +42,7 @@ def answer(text: str, trained: bool = True) -> Message:
 def test_literal_ids_and_mask(foundry: Any) -> None:
     # a = 3, b = 4, c = 5, d = 6, newline = 30, </s> = 2
     encoder = make_encoder(foundry.tokenizer("letters"), "plain")
-    assert encoder.encode([(user("ab", "d"), answer("cb"))]) == [
+    assert encoder.encode([(user("ab", "d"), answer("cb"))], count=True) == [
         Encoded([3, 4, 30, 6, 30, 30, 5, 4, 2], [False] * 6 + [True] * 3, own=(3, 2))
     ]
     assert encoder.encode_prompts([(user("ab", "d"),)]) == [[3, 4, 30, 6, 30, 30]]
@@ -54,8 +54,10 @@ def test_literal_ids_and_mask(foundry: Any) -> None:
 def test_tokens_of_a_text_are_counted_without_the_template(foundry: Any, chatml: str, template: str) -> None:
     """`the dog` is the<space>dog of 2 tokens in the byte-level vocabulary; a name of a special token is plain text."""
     encoder = make_encoder(foundry.tokenizer("bytes", chatml if template == "chat" else None), template)
-    (row,) = encoder.encode([(user("the dog", "the dog"), answer("</s>"))])
+    conversation = (user("the dog", "the dog"), answer("</s>"))
+    (row,) = encoder.encode([conversation], count=True)
     assert row.own == (4, 4)
+    assert encoder.encode([conversation]) == [Encoded(row.ids, row.trained)]
     assert [len(ids) for ids in encoder.encode_answers(["the dog", "</s>"])] == [2, 4]
 
 
@@ -66,7 +68,7 @@ def test_each_distinct_text_is_tokenised_once(foundry: Any, monkeypatch: pytest.
     monkeypatch.setattr(
         encoder, "_tokenize", lambda texts, **way: (seen.extend(texts), tokenize(texts, **way))[1]
     )
-    encoder.encode([(user("a"), answer("b")), (user("a"), answer("b")), (user("b"), answer("a"))])
+    encoder.encode([(user("a"), answer("b")), (user("a"), answer("b")), (user("b"), answer("a"))], count=True)
     assert sorted(seen) == ["a", "a\n\n", "b", "b\n\n"]
 
 

@@ -56,6 +56,16 @@ def test_two_rows_as_literals(letters: Encoder, tmp_path: Path) -> None:
     assert isinstance(encoded.tokens, np.memmap)
 
 
+def test_texts_of_the_first_rows_alone_are_counted(letters: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("calque.tuning.encode.CHUNK", 2)
+    monkeypatch.setattr("calque.tuning.encode.COUNTED", 3)
+    encoding = encode_demonstrations(
+        [demonstration(i, "ab", "cd") for i in range(7)], letters, max_tokens=20, overlong="error"
+    )
+    assert {code: count.tokens for code, count in encoding.texts.items()} == {"en": 8, "it": 8}, "of 4 rows"
+    assert encoding.counts["it", "instruction"].rows == 7
+
+
 def test_row_lengths_by_language_of_the_answer(letters: Encoder) -> None:
     encoding = encode_demonstrations(TWO, letters, max_tokens=20, overlong="error")
     assert asdict(encoding.counts["de", "instruction"]) == {

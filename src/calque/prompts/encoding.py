@@ -51,14 +51,21 @@ class Encoder:
         stop = next(s for s in self.renderer.segments(turn) if s.token and s.trained)
         return self._token(stop.text)
 
-    def encode(self, conversations: Sequence[Conversation]) -> list[Encoded]:
-        """Ids and loss mask of whole conversations, for training; each distinct text is tokenised once."""
+    def encode(self, conversations: Sequence[Conversation], *, count: bool = False) -> list[Encoded]:
+        """Ids and loss mask of whole conversations, for training; each distinct text is tokenised once.
+
+        With `count`, the texts of the messages are tokenised by themselves too, and counted (`Encoded.own`).
+        """
         rows = [self.renderer.segments(c) for c in conversations]
-        ids_of = self._ids_of(rows, [text for c in conversations for m in c for text in m.texts])
+        texts = [text for c in conversations for m in c for text in m.texts] if count else []
+        ids_of = self._ids_of(rows, texts)
+        encoded = [self._joined(row, ids_of) for row in rows]
+        if not count:
+            return encoded
         sizes = {text: len(ids) for (text, _), ids in ids_of.items()}
         return [
-            replace(self._joined(row, ids_of), own=tuple(sum(sizes[text] for text in m.texts) for m in c))
-            for c, row in zip(conversations, rows, strict=True)
+            replace(row, own=tuple(sum(sizes[text] for text in m.texts) for m in c))
+            for c, row in zip(conversations, encoded, strict=True)
         ]
 
     def encode_prompts(self, conversations: Sequence[Conversation]) -> list[list[int]]:

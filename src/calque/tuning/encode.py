@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from calque.prompts.encoding import Encoded, Encoder
 
 CHUNK = 2000  # rows tokenised at a time
+COUNTED = 10_000  # rows whose texts are counted for fertility
 ARRAYS = ("tokens", "trained", "offsets", "groups")
 SHOWN = 20  # bad rows named one by one
 
@@ -94,7 +95,7 @@ class LengthCount:
 
 @dataclass
 class TextCount:
-    """What the texts of one language take in tokens, uncut and without the template, of all rows, kept or not."""
+    """What texts of one language take in tokens, uncut and without the template, of rows kept or not."""
 
     language: str
     tokens: int = 0
@@ -137,7 +138,7 @@ class Encoding:
 
     def add(self, demonstration: Demonstration, row: Encoded) -> None:
         """Take one row in, or put it aside with its reason."""
-        for message, tokens in zip(demonstration.messages, row.own, strict=True):
+        for message, tokens in zip(demonstration.messages, row.own, strict=bool(row.own)):
             self.texts.setdefault(message.language, TextCount(message.language)).add(message, tokens)
         key = (demonstration.languages[2], demonstration.kind)
         row = replace(row, trained=[False, *row.trained[1:]])  # nothing predicts the first
@@ -218,12 +219,18 @@ class Encoding:
 def encode_demonstrations(
     demonstrations: Iterable[Demonstration], encoder: Encoder, *, max_tokens: int, overlong: Overlong
 ) -> Encoding:
-    """Tokenise rows in chunks, at the tokenizer's own batch speed."""
+    """Tokenise rows in chunks, at the tokenizer's own batch speed.
+
+    Fertility is counted over the first `COUNTED` rows: a mixture is shuffled, and its prompts are not tokenised twice.
+    """
     encoding = Encoding(max_tokens, overlong)
     rows = iter(demonstrations)
+    seen = 0
     while chunk := list(islice(rows, CHUNK)):
-        for demonstration, row in zip(chunk, encoder.encode([d.messages for d in chunk]), strict=True):
+        encoded = encoder.encode([d.messages for d in chunk], count=seen < COUNTED)
+        for demonstration, row in zip(chunk, encoded, strict=True):
             encoding.add(demonstration, row)
+        seen += len(chunk)
     return encoding
 
 
