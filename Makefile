@@ -17,7 +17,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@touch $@
 
 demo: setup
-	@$(BIN)/calque lab world build/lab
+	@$(BIN)/calque lab world build/lab --language it
 	@$(BIN)/calque run build/lab/crossalpaca.yaml out=$(DEMO)
 
 check: setup
