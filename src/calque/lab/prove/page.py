@@ -248,7 +248,7 @@ def _dot(point: Point) -> Markup:
     value = f"{numbers.percent(point.numbered[1].value)} · " if point.numbered else ""
     return Markup(
         '<line x1="{0:.1f}%" x2="{0:.1f}%" y1="{1:.1f}%" y2="{2:.1f}%"/>'
-        '<circle cx="{0:.1f}%" cy="{3:.1f}%" r="3.5" fill="currentColor"><title>{4}{5}: {6}</title></circle>'
+        '<rect class="dot" x="{0:.1f}%" y="{3:.1f}%" width="8" height="8"><title>{4}{5}: {6}</title></rect>'
     ).format(point.at, point.low, point.high, point.y, value, point.label, where)
 
 
