@@ -136,8 +136,8 @@ def test_the_same_arguments_give_the_same_bytes(tmp_path: Path) -> None:
     first = {p.name: p.read_bytes() for p in (tmp_path / "one").iterdir()}
     assert first == {p.name: p.read_bytes() for p in (tmp_path / "two").iterdir()}
     assert len(rows(tmp_path / "one" / "answers.jsonl")) == 20
-    small = {i.id for i in items_of("xquad", [file], "en", seed=3, limit=5).items}
-    assert small < {i.id for i in items_of("xquad", [file], "en", seed=3, limit=20).items}
+    small = {i.id for i in items_of("xquad", [file], "en", limit=5).items}
+    assert small < {i.id for i in items_of("xquad", [file], "en", limit=20).items}
 
 
 def test_mlqa_is_asked_in_one_language_and_scored_in_the_other(tmp_path: Path) -> None:

@@ -45,12 +45,12 @@ def evaluate(
     """Evaluate zero-shot in a language; write scores, answers, dropped rows, notes and counts into folder `out`.
 
     `files` are files, patterns or folders. `language` is that of the questions. `prompt_language` is `item` (the
-    same) or the code of a language that has prompts. `limit` draws so many items by the seed. `put` says how it is
+    same) or the code of a language that has prompts. `limit` draws so many items. `put` says how it is
     asked where that is not directly (see `asking`). The files' bytes depend
     on nothing but the arguments and the answers. `progress` hears of every item each time that it is put to the engine.
     """
     made = benchmark_of(benchmark)
-    asked = items_of(benchmark, files, language, seed=seed, prompt_language=prompt_language, limit=limit)
+    asked = items_of(benchmark, files, language, prompt_language=prompt_language, limit=limit)
     tokens = made.max_new_tokens if max_new_tokens is None else max_new_tokens
     put = put or Asking()
     replies = ask(made, asked.items, engine, tokens, put, progress)
@@ -77,7 +77,6 @@ def items_of(
     files: Sequence[str | Path],
     language: str,
     *,
-    seed: int = 0,
     prompt_language: str = "item",
     limit: int | None = None,
 ) -> ItemSet:
@@ -97,7 +96,7 @@ def items_of(
             items.append(row)
         else:
             dropped.append(row)
-    drawn = _draw(len(items), limit, seed)
+    drawn = _draw(len(items), limit)
     dropped += [_put_aside(item, "not_drawn") for i, item in enumerate(items) if i not in drawn]
     kept = tuple(item for i, item in enumerate(items) if i in drawn)
     notes = tuple(_put_aside(item, "gold_not_in_context") for item in kept if not item.answerable)
@@ -115,12 +114,11 @@ def prompts_of(
     files: Sequence[str | Path],
     language: str,
     *,
-    seed: int = 0,
     prompt_language: str = "item",
     limit: int | None = None,
 ) -> list[Conversation]:
     """The conversations that would be put to a model, to count their tokens."""
-    found = items_of(benchmark, files, language, seed=seed, prompt_language=prompt_language, limit=limit)
+    found = items_of(benchmark, files, language, prompt_language=prompt_language, limit=limit)
     return [item.conversation for item in found.items]
 
 
@@ -130,11 +128,11 @@ def _wording(made: Benchmark, code: str, prompt_language: str) -> Wording:
     return wording(made.form, code if prompt_language == "item" else prompt_language)
 
 
-def _draw(total: int, limit: int | None, seed: int) -> frozenset[int]:
-    """Which items are asked: without replacement, the same for every language, a smaller draw part of a larger."""
+def _draw(total: int, limit: int | None) -> frozenset[int]:
+    """Which items are asked: drawn at random, a smaller draw part of a larger; the same for every language, seed and run."""
     if limit is None or limit >= total:
         return frozenset(range(total))
-    return frozenset(stream(seed, "limit").permutation(total)[:limit].tolist())
+    return frozenset(stream(0, "limit").permutation(total)[:limit].tolist())
 
 
 def _put_aside(item: Item, reason: str) -> Rejected:

@@ -162,7 +162,9 @@ class Evaluate(Form):
     languages: list[CodeOrX] = Field(["en", "x"], description="languages to score in: x, and codes")
     prompt_language: Literal["item", "en"] = Field("item", description="language of the prompts' wording")
     limit: int | None = Field(
-        None, ge=1, description="score at most so many items of each benchmark, drawn by seed"
+        None,
+        ge=1,
+        description="score at most so many items of each benchmark, drawn at random, the same for every seed",
     )
     max_new_tokens: dict[str, Annotated[int, Field(ge=1)]] = Field(
         default_factory=dict,

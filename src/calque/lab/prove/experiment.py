@@ -84,6 +84,7 @@ class Experiment(_Form):
     families: dict[str, list[str]] = Field(description="benchmarks, or BENCHMARK/GROUP, by name")
     shown: list[str] = Field(description="systems in the table of results, in this order")
     figures: list[Figure] = Field(default_factory=list)
+    paced: list[str] = Field(default_factory=list, description="systems whose pace is drawn")
     claims: Annotated[list[Claim], Field(min_length=1)]
 
     @property
@@ -97,7 +98,7 @@ class Experiment(_Form):
     @model_validator(mode="after")
     def _names_fit(self) -> Self:
         systems = set(self.asked)
-        named = [*self.shown]
+        named = [*self.shown, *self.paced]
         named += [s for claim in self.claims for s in (claim.method, *claim.against.values())]
         named += [s for figure in self.figures for line in figure.lines for s in line.places.values()]
         unknown = [f"there is no system {s!r}{_near(s, systems)}" for s in named if s not in systems]

@@ -1,4 +1,4 @@
-"""What stands in the folder in the end: results.jsonl, claims.jsonl, efforts.jsonl, and the page made of them."""
+"""What stands in the folder in the end: rows of results, claims, efforts and paces, and the page made of them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from calque.lab.gates import GATES
 from calque.lab.prove.claims import MEAN, Effort, Finding, Result, findings_of, results_of, rounded
 from calque.lab.prove.experiment import Experiment
 from calque.lab.prove.measure import Results
+from calque.lab.prove.paces import Paced
 from calque.lab.prove.page import Section, write_page
 
-Row = TypeVar("Row", Finding, Result, Effort)
+Row = TypeVar("Row", Finding, Result, Effort, Paced)
 Efforts = Mapping[
     str, tuple[float, float]
 ]  # of a system: optimiser steps and trained tokens, means over seeds
@@ -27,11 +28,12 @@ Efforts = Mapping[
 
 @dataclass(frozen=True)
 class Proved:
-    """An experiment with its graded answers, and its systems' efforts, in each language."""
+    """An experiment with its graded answers, its systems' efforts, and what paces admitted, in each language."""
 
     experiment: Experiment
     results: Sequence[Results]
     efforts: Mapping[str, Efforts]
+    paces: Sequence[Paced] = ()
 
 
 def efforts_of(runs: Sequence[Path], language: str) -> Efforts:
@@ -58,6 +60,8 @@ def write_outcome(
     write_jsonl(out / "results.jsonl", map(rounded, results))
     write_jsonl(out / "claims.jsonl", map(rounded, findings))
     write_jsonl(out / "efforts.jsonl", map(asdict, efforts))
+    paces = [row for one in proved for row in one.paces]
+    write_jsonl(out / "paces.jsonl", map(asdict, paces))
     sections = [
         Section(
             one.experiment,
@@ -65,6 +69,7 @@ def write_outcome(
             _of(findings, one.experiment.name, language),
             _of(results, one.experiment.name, language),
             _of(efforts, one.experiment.name, language),
+            _of(paces, one.experiment.name, language),
         )
         for one in proved
         for language in _languages(one)

@@ -19,6 +19,7 @@ from markupsafe import Markup
 from calque.corpora.writing import write_text
 from calque.lab.prove.claims import MEAN, Effort, Finding, Result
 from calque.lab.prove.experiment import Experiment, Figure
+from calque.lab.prove.paces import BY_LOSS, EVERYTHING, Paced
 from calque.languages import LANGUAGES
 from calque.reports import numbers
 
@@ -27,14 +28,13 @@ Numbered = tuple[int, Result]  # a result with its row (from 1) in results.jsonl
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A place of a curve, in percent of the drawing area."""
+    """A place of a curve, in percent of the drawing area; `said` is what it says on hover."""
 
     at: float
     y: float
     low: float
     high: float
-    label: str
-    numbered: Numbered | None = None
+    said: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,7 @@ class Section:
     findings: Sequence[tuple[int, Finding]]
     results: Sequence[Numbered]
     efforts: Sequence[tuple[int, Effort]]
+    paces: Sequence[tuple[int, Paced]] = ()
 
     @property
     def name(self) -> str:
@@ -102,6 +103,16 @@ class Section:
         """The figures."""
         return [self._draw(figure) for figure in self.experiment.figures]
 
+    def paced(self) -> dict[str, list[Panel]]:
+        """By system, a panel for each kind of demonstration: the share that was admitted over the steps."""
+        found: dict[str, dict[str, list[tuple[int, Paced]]]] = {}
+        for row, paced in self.paces:
+            found.setdefault(paced.system, {}).setdefault(paced.kind, []).append((row, paced))
+        return {
+            system: [_pace_panel(kind, rows) for kind, rows in kinds.items()]
+            for system, kinds in found.items()
+        }
+
     def _draw(self, figure: Figure) -> Drawn:
         shown = _systems(figure)
         highest = (
@@ -136,9 +147,12 @@ def _systems(figure: Figure) -> set[str]:
 
 
 def _point(at: float, numbered: Numbered, end: float, label: str) -> Point:
-    _, r = numbered
-    value, low, high = (100 - 100 * min(max(x, 0.0), end) / end for x in (r.value, r.low, r.high))
-    return Point(at, value, low, high, label, numbered)
+    row, result = numbered
+    value, low, high = (
+        100 - 100 * min(max(x, 0.0), end) / end for x in (result.value, result.low, result.high)
+    )
+    said = f"{numbers.percent(result.value)} · {label}: results.jsonl, row {row}"
+    return Point(at, value, low, high, said)
 
 
 def _paper_panel(figure: Figure, family: str) -> Panel:
@@ -146,10 +160,26 @@ def _paper_panel(figure: Figure, family: str) -> Panel:
     end, ticks = _axis(max(values.values()))
     labels = list(values)
     points = tuple(
-        Point(_at(labels, label), y := 100 - 100 * value / end, y, y, label)
+        Point(_at(labels, label), y := 100 - 100 * value / end, y, y, f"{label}: the paper")
         for label, value in values.items()
     )
     return Panel(family, tuple((_at(labels, label), label) for label in labels), ticks, (("paper", points),))
+
+
+def _pace_panel(kind: str, rows: Sequence[tuple[int, Paced]]) -> Panel:
+    last = max(paced.last_step for _, paced in rows)
+
+    def point(row: int, paced: Paced) -> Point:
+        middle, y = (paced.first_step - 1 + paced.last_step) / 2, 100 - 100 * paced.share
+        said = f"{numbers.percent(paced.share)} · steps {paced.first_step} to {paced.last_step}: paces.jsonl, row {row}"
+        return Point(100 * middle / last, y, y, y, said)
+
+    curves = [
+        (part, tuple(point(row, paced) for row, paced in rows if paced.part == part))
+        for part in (EVERYTHING, *BY_LOSS)
+    ]
+    _, ticks = _axis(1.0)
+    return Panel(kind, ((0, "0"), (50, f"{last / 2:.0f}"), (100, f"{last}")), ticks, tuple(curves))
 
 
 def _at(labels: Sequence[str], label: str) -> float:
@@ -180,7 +210,7 @@ def write_page(
         lstrip_blocks=True,
     )
     environment.filters.update(percent=numbers.percent, points=numbers.points, ends=_ends, forest=_forest)
-    environment.globals.update(plot=_plot)
+    environment.globals.update(plot=_plot, parts=(EVERYTHING, *BY_LOSS))
     css = (resources.files("calque.reports") / "templates" / "page.css").read_text(encoding="utf-8")
     own = (resources.files("calque.lab.prove") / "templates" / "prove.css").read_text(encoding="utf-8")
     page = environment.get_template("prove.html").render(
@@ -244,12 +274,10 @@ def _plot(panel: Panel) -> Markup:
 
 
 def _dot(point: Point) -> Markup:
-    where = f"results.jsonl, row {point.numbered[0]}" if point.numbered else "the paper"
-    value = f"{numbers.percent(point.numbered[1].value)} · " if point.numbered else ""
     return Markup(
         '<line x1="{0:.1f}%" x2="{0:.1f}%" y1="{1:.1f}%" y2="{2:.1f}%"/>'
-        '<rect class="dot" x="{0:.1f}%" y="{3:.1f}%" width="8" height="8"><title>{4}{5}: {6}</title></rect>'
-    ).format(point.at, point.low, point.high, point.y, value, point.label, where)
+        '<rect class="dot" x="{0:.1f}%" y="{3:.1f}%" width="8" height="8"><title>{4}</title></rect>'
+    ).format(point.at, point.low, point.high, point.y, point.said)
 
 
 def _named(sections: Sequence[Section]) -> Iterator[tuple[str, Section]]:

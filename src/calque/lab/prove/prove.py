@@ -11,6 +11,7 @@ from calque.lab.prove.contamination import contamination
 from calque.lab.prove.experiment import Experiment
 from calque.lab.prove.measure import read_results
 from calque.lab.prove.outcome import Proved, efforts_of, write_outcome
+from calque.lab.prove.paces import paces_of
 from calque.lab.sets import evaluation_sets
 from calque.lab.truth import Truth
 
@@ -40,7 +41,7 @@ def prove(
     proved = []
     for experiment in experiments:
         numbers = (experiment.seeds.development if development else experiment.seeds.reported)[:seeds]
-        found, efforts = [], {}
+        found, efforts, paces = [], {}, []
         for language in languages:
             tell(f"{experiment.name} in {language}: seeds {', '.join(map(str, numbers))}, {jobs} at a time")
             runs = carry_out(
@@ -56,6 +57,7 @@ def prove(
             truths = {"x": Truth(world, sets, (language, "en")), "en": Truth(world, sets, ("en", language))}
             found.append(read_results(experiment, language, runs, truths))
             efforts[language] = efforts_of(list(runs.values()), language)
-        proved.append(Proved(experiment, found, efforts))
+            paces += paces_of(experiment, language, list(runs.values()))
+        proved.append(Proved(experiment, found, efforts, paces))
     clean = {language: str(contamination(folder, language, sets)) for language in languages}
     return write_outcome(proved, out, command, clean, development=development)

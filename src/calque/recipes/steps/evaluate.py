@@ -118,7 +118,6 @@ class Evaluate:
             self.benchmark.name,
             self.benchmark.files,
             self.benchmark.language,
-            seed=self.seed,
             prompt_language=self.evaluate.prompt_language,
             limit=self.evaluate.limit,
         )
