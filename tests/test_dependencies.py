@@ -30,6 +30,8 @@ def imported() -> set[str]:
 
 def test_imports_are_declared_and_what_is_declared_is_imported() -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared = {plain(re.split(r"[<>=!~\[ ]", line)[0]) for line in project["dependencies"]}
+    extras = {name: lines for name, lines in project["optional-dependencies"].items() if name != "dev"}
+    lines = [*project["dependencies"], *(line for lines in extras.values() for line in lines)]
+    declared = {plain(re.split(r"[<>=!~\[ ]", line)[0]) for line in lines}
     owner = packages_distributions()
     assert {plain(owner[name][0]) for name in imported()} == declared

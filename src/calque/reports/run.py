@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from calque.reports.counts import Counts, Fertility, Length
+from calque.reports.ratings import Rating
 from calque.reports.reading import number, read_rows
 
 
@@ -174,6 +175,7 @@ class Run:
     samples: Mapping[str, tuple[tuple[str, bool], ...]]
     asked: Mapping[tuple[str, str, str], Counts]
     answer_files: Mapping[tuple[str, str, str], Path]
+    ratings: tuple[Rating, ...] = ()
 
     @property
     def unfinished(self) -> tuple[str, ...]:
