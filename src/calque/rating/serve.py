@@ -67,13 +67,14 @@ def rate(
 
 
 def _listen(host: str, port: int | None) -> socket.socket:
-    """A socket on the port that is asked for; where none is, on the usual one, or on any if that is taken."""
+    """A socket that listens on the port that is asked for; where none is, on the usual one, or on any if that is taken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for candidate in (port,) if port is not None else (PORT, 0):
         listening = socket.socket(family, socket.SOCK_STREAM)
         try:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind((host, candidate))
+            listening.listen()
         except OSError as error:
             listening.close()
             reason = error.strerror or str(error)
