@@ -206,3 +206,35 @@ def open_run(run_folder: Path) -> Path:
 def many_run(tmp_path: Path) -> Path:
     """A run of a base and 24 systems."""
     return write_many(tmp_path / "many", 24)
+
+
+Rate = Callable[..., None]
+
+
+@pytest.fixture
+def rate(open_run: Path) -> Rate:
+    """Write ratings of the open questions in Italian: for each item, what each rater said; alpha-it stands first."""
+    from calque.reports.folder import read_run
+    from calque.reports.ratings import SAME, Rating, digest_of
+
+    def write_ratings(**said: str) -> None:
+        run = read_run(open_run)
+        names = ("alpaca-it", "cross-it")
+        before, after = ({a.id: a for a in run.answers(name, "open", "it")} for name in names)
+        verdicts = {"1": "first", "2": "second", "0": "tie", "9": "both_bad", "=": SAME}
+        rows = [
+            Rating(
+                "open",
+                "it",
+                item,
+                *names,
+                digest_of(before[item], after[item]),
+                verdicts[v],
+                "" if v == "=" else f"r{i}",
+            ).to_row()
+            for item, of in said.items()
+            for i, v in enumerate(of)
+        ]
+        write(open_run / "ratings.jsonl", *rows)
+
+    return write_ratings

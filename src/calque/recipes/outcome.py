@@ -31,7 +31,12 @@ def write_outcome(
     manifest = _manifest(resolved, workshop, records)
     report = root / "report.html"
     stamp = root / "partial" / "report.json"
-    key = {"manifest": manifest, "code": digest_of("reports"), "recipe": _text(root / "recipe.yaml")}
+    key = {
+        "manifest": manifest,
+        "code": digest_of("reports", "agreement.py"),
+        "recipe": _text(root / "recipe.yaml"),
+    }
+    key |= {"ratings": _hashes(folder, (root / "ratings.jsonl",))}
     files = (root / "manifest.json", root / "scores.jsonl", report)
     if _read(stamp) == {**key, "files": _hashes(folder, files)}:
         return report

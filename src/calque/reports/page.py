@@ -21,6 +21,7 @@ from calque.reports.folder import read_run
 from calque.reports.layout import MOST_ACROSS, layout
 from calque.reports.leads import leads
 from calque.reports.pace import pace_costs, pace_panels
+from calque.reports.people import people
 from calque.reports.run import Run
 from calque.reports.side_by_side import side_by_side
 from calque.reports.verdict import english, verdict
@@ -72,6 +73,7 @@ def _view(run: Run) -> dict[str, Any]:
         "losses": loss_panels(run),
         "pace": pace_panels(run),
         "pace_costs": pace_costs(run),
+        "people": people(run),
         "samples": draw_samples(run),
         "style": partial(style_of, run),
     }
