@@ -85,6 +85,21 @@ class SentencePair:
 
 
 @dataclass(frozen=True, slots=True)
+class Passage:
+    """A text in `language` as somebody wrote it. `source` is its address or id in the dataset, where it has one."""
+
+    text: str
+    language: str
+    provenance: Provenance
+    source: str = ""
+
+    @property
+    def id(self) -> str:
+        """Content address: 16 hex digits over language and text, the same in every run and on every machine."""
+        return hashlib.sha256(f"{self.language}\0{self.text}".encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
 class InstructionPair:
     """One conversation in English and in `language`: turn i of the one says what turn i of the other says.
 

@@ -89,3 +89,15 @@ def test_patterns_name_files_in_order_without_the_hidden(tmp_path: Path) -> None
 def test_the_hash_is_of_the_bytes_on_disk(tmp_path: Path) -> None:
     content = gzip.compress(b"x")
     assert sha256_of(file(tmp_path, content)) == hashlib.sha256(content).hexdigest()
+
+
+def test_a_line_that_is_too_long_is_counted_and_not_held(tmp_path: Path) -> None:
+    path = file(tmp_path, b"1234\n12345\n\n123456789\nabc\xff\n12345")
+    one, two, three, four, five, six = read_lines(path, longest=5)
+    assert (one, three, six) == ("1234", "", "12345")
+    assert isinstance(two, Rejected)
+    assert (two.row, two.reason, two.detail) == (2, "too_large", "the line has 6 bytes; at most 5 are read")
+    assert isinstance(four, Rejected)
+    assert (four.row, four.detail) == (4, "the line has 10 bytes; at most 5 are read")
+    assert isinstance(five, Rejected)
+    assert five.detail.startswith("byte 0xff at offset 25")

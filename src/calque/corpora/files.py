@@ -1,4 +1,4 @@
-"""Any text file as a stream: plain or gzipped, UTF-8, with every fault named by file and line."""
+"""Any text file as a stream: plain, gzip or zstd, UTF-8, with every fault named by file and line."""
 
 from __future__ import annotations
 
@@ -11,29 +11,35 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from calque.errors import DataError, Problem
 from calque.records import Rejected
 
 _GZIP = b"\x1f\x8b"
+_ZSTD = b"\x28\xb5\x2f\xfd"
+_PACKED = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd"}
 _CHUNK = 1 << 20
 
 
 @contextmanager
 def open_bytes(path: str | Path) -> Iterator[BinaryIO]:
-    """The bytes of a file, unpacked where it is gzip (told by its content). Half a gzip is a `DataError`."""
+    """The bytes of a file, unpacked where it is gzip or zstd (told by its content). Half of either is a `DataError`."""
     given = Path(path)
     if not given.is_file():
         raise DataError(_not_a_file(given))
     try:
         with given.open("rb") as packed:
-            magic = packed.peek(2)[:2]
-            if magic == _GZIP:
+            magic = packed.peek(4)[:4]
+            if magic.startswith(_GZIP):
                 with gzip.GzipFile(fileobj=packed) as unpacked:
                     yield cast(BinaryIO, io.BufferedReader(unpacked, _CHUNK))
-            elif given.suffix == ".gz":
-                found = "is empty" if not magic else "is not gzip, though its name says so"
+            elif magic == _ZSTD:
+                with io.BufferedReader(_Zstd(packed, path), _CHUNK) as reader:
+                    yield cast(BinaryIO, reader)
+            elif given.suffix in _PACKED:
+                form = _PACKED[given.suffix]
+                found = "is empty" if not magic else f"is not {form}, though its name says so"
                 raise DataError(Problem(found, str(path), remedy="fetch it again, or name it as what it is"))
             else:
                 yield packed
@@ -46,15 +52,52 @@ def open_bytes(path: str | Path) -> Iterator[BinaryIO]:
         raise DataError(Problem("may not be read", str(path), remedy="change its permissions")) from refused
 
 
-def read_lines(path: str | Path, *, keep_ends: bool = False) -> Iterator[str | Rejected]:
+def form_of(path: str | Path) -> str:
+    """The ending of a file's name that tells its form, such as `.jsonl` of `a.jsonl.gz`; empty where there is none."""
+    return next((s.lower() for s in reversed(Path(path).suffixes) if s not in _PACKED), "")
+
+
+class _Zstd(io.RawIOBase):
+    """What a zstd file holds, of one frame or several."""
+
+    def __init__(self, packed: BinaryIO, path: str | Path) -> None:
+        import pyarrow as pa
+
+        self._path = path
+        self._stream: Any = pa.CompressedInputStream(pa.PythonFile(packed, mode="r"), "zstd")
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read on. A file that is damaged or cut off is a `DataError`."""
+        try:
+            return int(self._stream.readinto(buffer))
+        except OSError as broken:
+            problem = f"the zstd file is damaged or cut off ({broken})"
+            raise DataError(Problem(problem, str(self._path), remedy="fetch it again")) from broken
+
+
+def read_lines(
+    path: str | Path, *, keep_ends: bool = False, longest: int | None = None
+) -> Iterator[str | Rejected]:
     r"""The lines of a file, in its order, as text; a line that is not UTF-8 comes as `Rejected`.
 
     Lines end at \n or \r\n alone, so that line i of one file stays line i of another. A byte-order mark in front
-    is left out. A file that ends amid a character is a `DataError`: it was cut off.
+    is left out. A file that ends amid a character is a `DataError`: it was cut off. A line of more than `longest`
+    bytes is `Rejected` (`too_large`), and never held in memory.
     """
     offset = 0
     with open_bytes(path) as stream:
-        for row, raw in enumerate(stream, start=1):
+        for row, (raw, size) in enumerate(_raw_lines(stream, longest), start=1):
+            if len(raw) < size:
+                detail = f"the line has {size:,} bytes; at most {longest:,} are read"
+                yield Rejected(
+                    Path(path).name, row, "too_large", detail, raw[:500].decode(errors="backslashreplace")
+                )
+                offset += size
+                continue
             line = raw
             if row == 1:
                 _refuse_utf16(raw, path)
@@ -71,6 +114,22 @@ def read_lines(path: str | Path, *, keep_ends: bool = False) -> Iterator[str | R
             else:
                 yield text if keep_ends else text.rstrip("\r\n")
             offset += len(raw)
+
+
+def _raw_lines(stream: BinaryIO, longest: int | None) -> Iterator[tuple[bytes, int]]:
+    """Lines, and how many bytes each has in the file: more than are given of one that is too long."""
+    if longest is None:
+        for raw in stream:
+            yield raw, len(raw)
+        return
+    while raw := stream.readline(longest):
+        size, ends = len(raw), len(raw) < longest or raw.endswith(b"\n")
+        while not ends:
+            piece = stream.readline(_CHUNK)
+            size += len(piece)
+            raw = raw[: min(500, longest)] if piece else raw
+            ends = not piece or piece.endswith(b"\n")
+        yield raw, size
 
 
 def read_chunks(path: str | Path) -> Iterator[str]:

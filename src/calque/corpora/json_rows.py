@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from calque.corpora.files import read_chunks, read_lines, read_text
+from calque.corpora.files import form_of, read_chunks, read_lines, read_text
 from calque.errors import DataError, Problem
 from calque.records import Rejected
 
@@ -27,15 +27,15 @@ class JsonRow:
     raw: str
 
 
-def read_rows(path: str | Path) -> Iterator[JsonRow | Rejected]:
-    """Rows of a JSON list, or of JSON lines where the name says so (`.jsonl`, `.ndjson`, also `.gz`).
+def read_rows(path: str | Path, *, longest: int | None = None) -> Iterator[JsonRow | Rejected]:
+    """Rows of a JSON list, or of JSON lines where the name says so (`.jsonl`, `.ndjson`, also packed).
 
     Of JSON lines, row = line; blank lines are no rows; a line that does not parse is `Rejected` (`invalid_json`). A
     list that does not parse, and either kind of file with its end cut off, is a `DataError`. A string that has no
-    form in UTF-8 (half a surrogate pair) makes its row `Rejected` (`invalid_utf8`).
+    form in UTF-8 (half a surrogate pair) makes its row `Rejected` (`invalid_utf8`). So does a line of more than
+    `longest` bytes (`too_large`).
     """
-    suffixes = [s for s in Path(path).suffixes if s != ".gz"]
-    return _lines(path) if suffixes[-1:] in ([".jsonl"], [".ndjson"]) else _list(path)
+    return _lines(path, longest) if form_of(path) in (".jsonl", ".ndjson") else _list(path)
 
 
 def read_json(path: str | Path) -> Any:
@@ -59,10 +59,10 @@ def _ends_early(text: str, wrong: json.JSONDecodeError) -> bool:
     return wrong.msg.startswith("Unterminated") or wrong.pos >= len(text) or amid_word
 
 
-def _lines(path: str | Path) -> Iterator[JsonRow | Rejected]:
+def _lines(path: str | Path, longest: int | None) -> Iterator[JsonRow | Rejected]:
     name = Path(path).name
     whole = 0
-    for row, line in enumerate(read_lines(path, keep_ends=True), start=1):
+    for row, line in enumerate(read_lines(path, keep_ends=True, longest=longest), start=1):
         if isinstance(line, Rejected):
             yield line
             continue

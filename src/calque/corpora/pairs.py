@@ -12,7 +12,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from calque.corpora.files import read_lines
+from calque.corpora.files import form_of, read_lines
 from calque.corpora.json_rows import read_rows
 from calque.corpora.tmx import read_units
 from calque.errors import DataError, Problem
@@ -26,7 +26,7 @@ class PairFiles:
     """Where the pairs of a language lie: in one file (`path`), or line by line in two (`english`, `target`).
 
     `path` is told by its name: `.tsv`, `.txt` or `.tab` (columns count from 0), `.tmx`, `.json` or `.jsonl`; any of
-    them may end in `.gz`.
+    them may be packed (`.gz`, `.zst`).
     """
 
     language: str
@@ -59,16 +59,14 @@ def read_pairs(files: PairFiles) -> Iterator[SentencePair | Rejected]:
             problem = "a file with both sides, or one for each side, is needed"
             raise DataError(Problem(problem, str(files.english or files.target)))
         return _moses(files, code)
-    suffix = next((s for s in reversed(Path(files.path).suffixes) if s != ".gz"), "").lower()
+    suffix = form_of(files.path)
     if suffix == ".tmx":
         return _tmx(files, code)
     if suffix in (".json", ".jsonl", ".ndjson"):
         return _json(files, code)
     if suffix in (".tsv", ".txt", ".tab"):
         return _tsv(files, code)
-    remedy = (
-        "known are .tsv, .txt, .tab, .tmx, .json, .jsonl (each also .gz), or two files, one for each side"
-    )
+    remedy = "known are .tsv, .txt, .tab, .tmx, .json, .jsonl (each also .gz or .zst), or two files, one for each side"
     raise DataError(
         Problem(f"no form of pairs is known by the ending {suffix!r}", str(files.path), remedy=remedy)
     )

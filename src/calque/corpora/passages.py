@@ -1,0 +1,153 @@
+"""Native text to passages, as a stream: plain text, Markdown, HTML, JSON lines, SQuAD-form JSON, Parquet, zip archives.
+
+Text files may be packed (gzip, zstd). Of a file no more is held in memory than a passage, a page or a batch of rows.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+from calque.corpora.files import form_of, open_bytes
+from calque.corpora.markup import html_sections, markdown_sections
+from calque.corpora.plain_text import Text, read_plain
+from calque.corpora.text_rows import read_json_texts, read_parquet_texts
+from calque.errors import DataError, Problem
+from calque.languages import language as language_of
+from calque.records import Passage, Provenance, Rejected
+
+Unit = Literal["auto", "document", "section", "paragraph", "line"]
+Markup = Literal["auto", "none", "markdown", "html"]
+
+_PLAIN = {".txt": "none", ".text": "none", "": "none", ".md": "markdown", ".markdown": "markdown", ".mdx": "markdown",
+          ".html": "html", ".htm": "html", ".xhtml": "html"}  # fmt: skip
+_JSON = (".json", ".jsonl", ".ndjson")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
+
+
+@dataclass(frozen=True, slots=True)
+class PassageFiles:
+    """Where the passages of a language lie, and what a passage is.
+
+    `unit`: a passage is a whole file or row (`document`), what stands under a heading (`section`), what stands between
+    blank lines (`paragraph`), or a line; `auto` is a paragraph of plain text, a section of Markdown and HTML, a whole row
+    of JSON and Parquet. `text_field` is the field of a row; empty is the first of those that web corpora use.
+    """
+
+    language: str
+    paths: tuple[Path, ...]
+    unit: Unit = "auto"
+    markup: Markup = "auto"
+    text_field: str = ""
+    licence: str = ""
+
+
+def read_passages(files: PassageFiles) -> Iterator[Passage | Rejected]:
+    """The passages of all files, in order. Reading goes on behind a broken file, so that all are named at once.
+
+    Reasons: `empty`; `binary` (control characters: no text); `too_large` (over 2,000,000 bytes); `invalid_utf8`,
+    `invalid_json`, `missing_field`, `wrong_type`. A file that is broken, of no known form, or without any text is a
+    `DataError`.
+    """
+    problems: list[Problem] = []
+    for path in files.paths:
+        try:
+            if form_of(path) == ".zip":
+                yield from _unzipped(path, files)
+            else:
+                yield from _read(path, path.name, files)
+        except DataError as error:
+            problems += error.problems
+    if problems:
+        raise DataError(*problems)
+
+
+def _read(path: Path, name: str, files: PassageFiles) -> Iterator[Passage | Rejected]:
+    code = language_of(files.language).code
+    form = form_of(path)
+    markup = _PLAIN.get(form, "none") if files.markup == "auto" else files.markup
+    for text in _texts(path, form, markup, files):
+        if isinstance(text, Rejected):
+            yield replace(text, file=name)
+            continue
+        for part in _parts(text, form, markup, files.unit):
+            wrong = _unusable(part, name, text.row)
+            yield wrong or Passage(
+                part, code, Provenance(name, text.row, text.licence or files.licence), text.source
+            )
+
+
+def _texts(path: Path, form: str, markup: str, files: PassageFiles) -> Iterator[Text | Rejected]:
+    if form == ".parquet":
+        return read_parquet_texts(path, files.text_field)
+    if form in _JSON:
+        return read_json_texts(path, files.text_field)
+    if form in _PLAIN:
+        unit = "document" if markup != "none" else "paragraph" if files.unit == "auto" else files.unit
+        return read_plain(path, unit if unit in ("paragraph", "line") else "document")
+    known = ", ".join(ending for ending in (*_PLAIN, *_JSON, ".parquet", ".zip") if ending)
+    problem = f"no form of text is known by the ending {form!r}"
+    raise DataError(Problem(problem, str(path), remedy=f"known are {known} (text and JSON also .gz or .zst)"))
+
+
+def _parts(text: Text, form: str, markup: str, unit: Unit) -> list[str]:
+    """The passages in a text: without its markup, and cut as the unit says. Of a text with nothing in it, one."""
+    if markup == "none":
+        sections = [text.text]
+    else:
+        sections = list((markdown_sections if markup == "markdown" else html_sections)(text.text))
+    if unit == "auto":
+        unit = "section" if form in _PLAIN and markup != "none" else "document"
+    if unit == "document":
+        parts = ["\n\n".join(sections)]
+    elif unit == "section":
+        parts = sections
+    else:
+        between = "\n" if unit == "line" else "\n\n"
+        parts = [part for section in sections for part in section.split(between) if part.strip()]
+    return [part.strip() for part in parts] or [""]
+
+
+def _unusable(text: str, name: str, row: int) -> Rejected | None:
+    if not text:
+        return Rejected(name, row, "empty", "there is no text in it")
+    wrong = _CONTROL.search(text)
+    if wrong:
+        detail = f"control character U+{ord(wrong[0]):04X} at character {wrong.start():,}"
+        return Rejected(name, row, "binary", detail, text[:500])
+    return None
+
+
+def _unzipped(path: Path, files: PassageFiles) -> Iterator[Passage | Rejected]:
+    """The passages of an archive's members, by name; each is unpacked to a temporary file in its turn."""
+    with open_bytes(path) as stream, TemporaryDirectory(prefix="calque-zip-") as folder:
+        try:
+            archive = zipfile.ZipFile(stream)
+            members = sorted((m for m in archive.infolist() if not m.is_dir()), key=lambda m: m.filename)
+        except zipfile.BadZipFile as broken:
+            problem = f"the zip archive is damaged or cut off ({broken})"
+            raise DataError(Problem(problem, str(path), remedy="fetch it again")) from broken
+        for number, member in enumerate(members):
+            name = f"{path.name}/{member.filename}"
+            unpacked = Path(folder) / f"{number}-{Path(member.filename).name}"
+            if form_of(unpacked) not in (*_PLAIN, *_JSON, ".parquet") or unpacked.name.startswith("."):
+                continue
+            try:
+                with archive.open(member) as packed, unpacked.open("wb") as out:
+                    shutil.copyfileobj(packed, out)
+            except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as broken:
+                problem = f"{member.filename} cannot be unpacked ({broken})"
+                raise DataError(Problem(problem, str(path), remedy="fetch it again")) from broken
+            try:
+                yield from _read(unpacked, name, files)
+            except DataError as error:
+                raise DataError(
+                    *(replace(p, file=f"{path}/{member.filename}") for p in error.problems)
+                ) from None
+            unpacked.unlink()
