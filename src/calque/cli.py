@@ -54,7 +54,7 @@ Words = Annotated[
     typer.Argument(
         metavar="[KEY=VALUE]...",
         help="changes to the recipe: model=… language=zh instructions=FILE translations=FILE evaluate.xquad=FILE "
-        "tuning.epochs=2 systems.NAME=null (without it), and out=FOLDER",
+        "tuning.epochs=2 systems.NAME=null (without it), out=FOLDER, and reuse=RUN (steps that stand there, made from the same, are not done again)",
     ),
 ]
 
@@ -68,7 +68,7 @@ def run(recipe: RecipeName, changes: Words = None) -> None:
     from calque.recipes.runner import follow, prepare
     from calque.recipes.runner import run as carry_out
 
-    words, out = _out(changes or [])
+    words, out, reuse = _out(changes or [])
     read = read_recipe(recipe, words)
     if out is None:
         out = Path(recipe) if Path(recipe).is_dir() else Path("runs") / read.recipe.name
@@ -78,7 +78,7 @@ def run(recipe: RecipeName, changes: Words = None) -> None:
         return
     console = make_console()
     with Screen(console) as screen:
-        outcome = carry_out(prepared, out, screen)
+        outcome = carry_out(prepared, out, screen, reuse)
         screen.ended()
     from calque.reports.show import score_table
 
@@ -94,7 +94,7 @@ def check(recipe: RecipeName, changes: Words = None) -> None:
     from calque.console import make_console
     from calque.recipes.checking import check as look
 
-    words, out = _out(changes or [])
+    words, out, _ = _out(changes or [])
     console = make_console()
     for line in look(recipe, words, out):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
@@ -184,13 +184,17 @@ def _root(
     """Take the options that stand before a command."""
 
 
-def _out(words: list[str]) -> tuple[list[str], Path | None]:
-    """The words that change the recipe, and the folder that `out=` names."""
+def _out(words: list[str]) -> tuple[list[str], Path | None, list[Path]]:
+    """The words that change the recipe, the folder that `out=` names, and those that `reuse=` names."""
     outs = [word.removeprefix("out=") for word in words if word.startswith("out=")]
     if len(outs) > 1 or "" in outs:
         raise UsageError(Problem("out= is to name one folder, once", "command line"))
-    rest = [word for word in words if not word.startswith("out=")]
-    return rest, Path(outs[0]).expanduser() if outs else None
+    reused = [word.removeprefix("reuse=") for word in words if word.startswith("reuse=")]
+    runs = [Path(name.strip()).expanduser() for names in reused for name in names.split(",") if name.strip()]
+    if reused and not runs:
+        raise UsageError(Problem("reuse= is to name the folder of a run", "command line"))
+    rest = [word for word in words if not word.startswith(("out=", "reuse="))]
+    return rest, Path(outs[0]).expanduser() if outs else None, runs
 
 
 def main() -> None:

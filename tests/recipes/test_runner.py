@@ -116,6 +116,29 @@ def test_a_changed_setting_redoes_what_depends_on_it_and_says_so(project: Path) 
     assert bytes_of(project / "run") == before
 
 
+def test_what_another_run_has_made_from_the_same_is_taken_from_there(project: Path) -> None:
+    first, _ = run(project)
+    listener = Listener()
+    words = ("systems.x-alpaca.tuning.learning_rate=0.02",)
+    read = read_recipe(str(project / "recipe.yaml"), words)
+    outcome = carry_out(prepare(read), project / "other", listener, reuse=[first.folder])
+    assert list(listener.done) == [
+        "tune-x-alpaca-it", "evaluate-x-alpaca-it-xquad-en", "evaluate-x-alpaca-it-xquad-it",
+    ]  # fmt: skip
+    assert f"tune-en-alpaca is taken from {first.folder}" in listener.notes
+    alone, _ = run(project, *words, out="alone")
+    assert bytes_of(outcome.folder) == bytes_of(alone.folder)
+    weights = first.folder / "steps" / "tune-en-alpaca" / "model" / "model.safetensors"
+    damaged = weights.read_bytes()[:-1] + b"!"
+    weights.unlink()
+    weights.write_bytes(damaged)
+    listener = Listener()
+    carry_out(prepare(read), project / "third", listener, reuse=[first.folder])
+    assert "tune-en-alpaca" in listener.done  # what is damaged there is not taken over
+    with pytest.raises(RunError, match="there is no run in this folder"):
+        carry_out(prepare(read), project / "fourth", reuse=[project])
+
+
 def test_a_changed_file_counts_by_its_content_not_by_its_date(project: Path) -> None:
     run(project)
     os.utime(project / "instructions.it.json")

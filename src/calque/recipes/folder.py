@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,10 +27,15 @@ OURS = {
 
 
 class RunFolder:
-    """One run's folder. Open it with `opened`, which keeps a second process out."""
+    """One run's folder. Open it with `opened`, which keeps a second process out.
 
-    def __init__(self, root: Path) -> None:
+    What stands in `others`, folders of other runs, is taken over where it was made from the same. `taken` says from where.
+    """
+
+    def __init__(self, root: Path, others: Sequence[Path] = ()) -> None:
         self.root = root
+        self.others = tuple(others)
+        self.taken: dict[str, Path] = {}
         self.hashes = Hashes(root / "partial" / "hashes.json")
 
     def place(self, name: str) -> Path:
@@ -50,6 +55,19 @@ class RunFolder:
             if found is not None and found.inputs == inputs and self._intact(aside, found):
                 self._put(aside, name)
                 return found
+        return self._take_over(name, inputs)
+
+    def _take_over(self, name: str, inputs: Inputs) -> Record | None:
+        for other in map(RunFolder, self.others):
+            for there in (other.place(name), other._aside("earlier", name, inputs)):
+                found = read_record(there)
+                if found is not None and found.inputs == inputs and self._intact(there, found):
+                    target = self._aside("partial", name, inputs)
+                    shutil.rmtree(target, ignore_errors=True)
+                    shutil.copytree(there, target, copy_function=_link)
+                    self._put(target, name)
+                    self.taken[name] = other.root
+                    return found
         return None
 
     def before(self, name: str) -> Record | None:
@@ -119,9 +137,21 @@ class RunFolder:
         path.rename(aside)
 
 
+def _link(source: str, target: str) -> None:
+    """One file under two names where the disk can do it: finished files are replaced, never changed."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
 @contextmanager
-def opened(root: Path) -> Iterator[RunFolder]:
-    """The run folder, made if need be, with a lock on it. Refuses a folder that holds other things."""
+def opened(root: Path, others: Sequence[Path] = ()) -> Iterator[RunFolder]:
+    """The run folder, made if need be, with a lock on it. Refuses a folder that holds other things, and others that are no runs."""
+    for other in others:
+        if not (other / "steps").is_dir():
+            remedy = "reuse= takes folders of runs, with commas between them"
+            raise RunError(Problem("there is no run in this folder", str(other), remedy=remedy))
     if root.exists() and not root.is_dir():
         raise RunError(Problem("is a file; a run needs a folder", str(root), remedy="say out=FOLDER"))
     if root.is_dir():
@@ -145,7 +175,7 @@ def opened(root: Path) -> Iterator[RunFolder]:
         except BlockingIOError:
             remedy = "wait for it, or stop it, or say out= with another folder"
             raise RunError(Problem("another process works in this run", str(root), remedy=remedy)) from None
-        folder = RunFolder(root)
+        folder = RunFolder(root, others)
         try:
             yield folder
         finally:

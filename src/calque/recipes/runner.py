@@ -6,7 +6,7 @@ Run again, a run goes on where it stopped. A step is done again if and only if w
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -62,12 +62,12 @@ def prepare(read: Read) -> Prepared:
     return Prepared(read, resolved, template, plan(resolved, template))
 
 
-def run(prepared: Prepared, out: Path, watcher: Watcher | None = None) -> Outcome:
-    """Carry a recipe out in folder `out`."""
+def run(prepared: Prepared, out: Path, watcher: Watcher | None = None, reuse: Sequence[Path] = ()) -> Outcome:
+    """Carry a recipe out in folder `out`; steps that stand in the runs of `reuse`, made from the same, are taken from there."""
     watcher = watcher or Silent()
     group = ranks()
     try:
-        with opened(out) as folder:
+        with opened(out, reuse) as folder:
             workshop = workshop_of(prepared, folder)
             write_recipe(prepared.read, out / "recipe.yaml")
             return _Run(prepared, folder, workshop, watcher, group).carry_out()
@@ -200,6 +200,9 @@ class _Run:
         record = self._finished(step, inputs)
         if record is not None:
             self.watcher.cached(step.name)
+            if (other := self.folder.taken.pop(step.name, None)) is not None:
+                self.watcher.note(f"{step.name} is taken from {other}")
+                self.folder.log("taken", step=step.name, key=inputs.key)
         else:
             record = self._do(step, inputs, why)
         self.records[step.name] = record
