@@ -113,6 +113,27 @@ class InstructionPair:
 
 
 @dataclass(frozen=True, slots=True)
+class CrossLingualPair:
+    """An instruction in English, perhaps with its material in `input`, and the text in `language` that answers it.
+
+    `english` is the same answer in English, where the source has it.
+    """
+
+    instruction: str
+    response: str
+    language: str
+    provenance: Provenance
+    input: str = ""
+    english: str = ""
+
+    @property
+    def id(self) -> str:
+        """Content address: 16 hex digits over language, instruction, input and response."""
+        content = json.dumps([self.language, self.instruction, self.input, self.response], ensure_ascii=False)
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
 class Rejected:
     """A row that could not be read or was put aside: where, and why.
 

@@ -96,7 +96,10 @@ def test_a_part_without_a_view(project: Path) -> None:
             "recipe.yaml",
             9,
             "'demonstrate.x-instructions.view' is missing",
-            "say view: instruction, or view: translation, or view: chat, or view: pivot",
+            (
+                "say view: instruction, or view: translation, or view: chat, or view: pivot, "
+                "or view: cross-lingual, or view: reversed"
+            ),
         )
     ]
 

@@ -20,12 +20,13 @@ SHORT = {
     "instructions": ("sources", "instructions"),
     "translations": ("sources", "translations"),
     "parallel": ("sources", "parallel"),
+    "seed_pairs": ("sources", "seed"),
 }  # words of the command line that stand for longer ones
 NAMED = {
     "systems": ("system", "mix"),
     "demonstrate": ("part", "view"),
 }  # what a name there names, and what it must say
-HOLDING_FILES = {*(("sources", name) for name in ("instructions", "translations", "parallel"))} | {
+HOLDING_FILES = {*(("sources", name) for name in ("instructions", "translations", "parallel", "seed"))} | {
     *(("evaluate", name) for name in BENCHMARK_FIELDS)
 }
 

@@ -20,6 +20,7 @@ _NOT_FOLLOWED = ("recipes", "errors")
 _DATA = {  # folders that a module reads at run time
     "demonstrations/wordings.py": "prompts/translation",
     "evaluation/wording.py": "prompts/benchmarks",
+    "prompts/cross_lingual.py": "prompts/cross_lingual.yaml",
     "prompts/render.py": "prompts/templates",
     "prompts/turns.py": "prompts/chat_turns",
 }

@@ -7,9 +7,11 @@ from pathlib import Path
 from calque.corpora.files import expand
 from calque.corpora.instruction_pairs import AlpacaPair, InstructionPairFiles
 from calque.corpora.pairs import PairFiles as Pairs
+from calque.corpora.seed_pairs import SeedFiles
 from calque.errors import DataError, Problem
 from calque.recipes.document import Loc, Places
 from calque.recipes.sources import (
+    AnsweredQuestions,
     DollyPairs,
     Files,
     InstructionPairSource,
@@ -17,6 +19,7 @@ from calque.recipes.sources import (
     PairFiles,
     PairSource,
     PairTable,
+    SeedSource,
 )
 
 
@@ -94,6 +97,19 @@ class Finder:
             minimal_score=source.minimal_score,
             licence=licence,
         )
+
+    def seed(self, loc: Loc, source: SeedSource, code: str, licence: str) -> SeedFiles | None:
+        """The files of the seed that the setting at `loc` names; None where one is not there."""
+        if isinstance(source, str | list):
+            alpaca = self.files(loc, source, code)
+            return SeedFiles(code, alpaca=alpaca, licence=licence) if alpaca else None
+        if isinstance(source, AnsweredQuestions):
+            asked = self.files((*loc, "questions"), source.questions, code)
+            answered = self.files((*loc, "answers"), source.answers, code)
+            found = SeedFiles(code, questions=asked, answers=answered, licence=licence)
+            return found if asked and answered else None
+        parallel = self.parallel(loc, source, code, licence)
+        return SeedFiles(code, parallel=parallel, licence=licence) if parallel is not None else None
 
     def _by_range(self, loc: Loc, names: Files, code: str) -> dict[str, Path]:
         """Files by what stands for {range} in their names; without it by their number, a single one by nothing."""

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from calque.errors import Problem
 from calque.recipes.changes import SHORT
 from calque.recipes.document import Document, Loc, dotted
-from calque.recipes.schema import ChatPart, InstructionPart, PivotPart, Recipe, TranslationPart
+from calque.recipes.schema import Part, Recipe
 
 
 def _view(form: type[BaseModel]) -> tuple[str, ...]:
@@ -21,7 +21,7 @@ def _view(form: type[BaseModel]) -> tuple[str, ...]:
     return get_args(field.annotation) if field is not None else ()
 
 
-VIEWS = [view for form in (InstructionPart, TranslationPart, ChatPart, PivotPart) for view in _view(form)]
+VIEWS = [view for form in get_args(get_args(Part)[0]) for view in _view(form)]
 SAY_VIEW = "say " + ", or ".join(f"view: {view}" for view in VIEWS)
 WHAT_TO_SAY: dict[Loc, str] = {
     ("languages",): "say language=zh, or languages=[zh, it]",

@@ -32,7 +32,12 @@ class Parts:
     def source(self, name: str, target: str) -> tuple[str, str]:
         """The field of `sources` and the language in it that a part is made from."""
         part = self.recipe.demonstrate[name]
-        fields = {"instruction": "instructions", "translation": "translations"}
+        fields = {
+            "instruction": "instructions",
+            "translation": "translations",
+            "cross-lingual": "seed",
+            "reversed": "seed",
+        }
         return fields.get(part.view, "parallel"), target if part.language == "x" else part.language
 
     def _pairs_of(self, name: str, target: str) -> list[str]:
@@ -41,7 +46,7 @@ class Parts:
         The English side stands beside every language.
         """
         field, code = self.source(name, target)
-        if field == "translations":
+        if field in ("translations", "seed"):
             return []
         given = self.recipe.sources.instructions
         there = code in given and not (code == "en" and self.finder.not_in_english(given[code]))
@@ -58,7 +63,7 @@ class Parts:
         if label not in self.made:
             part, sources = self.recipe.demonstrate[name], self.recipe.sources
             files: tuple[Path, ...] = ()
-            pairs = None
+            pairs = seed = None
             parallel = [
                 self.finder.parallel(("sources", "parallel", c), sources.parallel[c], c, sources.licence)
                 for c in self._pairs_of(name, target)
@@ -68,6 +73,9 @@ class Parts:
             elif field == "translations":
                 loc = ("sources", field, code)
                 pairs = self.finder.pairs(loc, sources.translations[code], code, sources.licence)
+            elif field == "seed":
+                loc = ("sources", field, code)
+                seed = self.finder.seed(loc, sources.seed[code], code, sources.licence)
             found = tuple(one for one in parallel if one is not None)
-            self.made[label] = ResolvedPart(label, part, code, files, pairs, found)
+            self.made[label] = ResolvedPart(label, part, code, files, pairs, found, seed)
         return self.made[label]

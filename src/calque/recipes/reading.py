@@ -111,6 +111,7 @@ def _spread_languages(document: Document) -> None:
         "instructions": (),
         "translations": ("english", "target", "file"),
         "parallel": ("english", "target", "dolly", "oasst"),
+        "seed": ("english", "target", "dolly", "oasst", "questions", "answers"),
     }
     for name, forms in forms_of.items():
         value = sources.get(name)

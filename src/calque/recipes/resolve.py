@@ -112,7 +112,9 @@ class _Resolver:
             }
             for name, lack in missing.items():
                 field, code = self.parts.source(name, target)
-                form = "{english: FILE, target: FILE}, or {dolly: FILE}" if field == "parallel" else "FILE"
+                both = "{english: FILE, target: FILE}, or {dolly: FILE}"
+                form = {"parallel": both, "seed": "FILE"}.get(field, "FILE")
+                field = {"seed": "seed_pairs"}.get(field, field)
                 remedy = f"say {field}.{code}={form}"
                 self._tell(("systems", role, "mix", name), f"{lack}, and {label} is made from it", remedy)
             if not missing:

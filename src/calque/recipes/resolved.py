@@ -9,6 +9,8 @@ from typing import Literal
 
 from calque.corpora.instruction_pairs import InstructionPairFiles
 from calque.corpora.pairs import PairFiles as Pairs
+from calque.corpora.seed_pairs import SeedFiles
+from calque.corpora.seed_rows import ALL_ROWS, SeedRows
 from calque.recipes.schema import Amount, ChatPart, Part, PivotPart, Recipe, Way
 from calque.tuning.settings import TuningSettings
 
@@ -23,12 +25,16 @@ class ResolvedPart:
     files: tuple[Path, ...] = ()
     pairs: Pairs | None = None
     parallel: tuple[InstructionPairFiles, ...] = ()
+    seed: SeedFiles | None = None
+    rows: SeedRows = ALL_ROWS
 
     @property
     def paths(self) -> tuple[Path, ...]:
         """All files it reads."""
         if self.pairs is not None:
             return self.pairs.paths
+        if self.seed is not None:
+            return self.seed.paths
         return (*self.files, *(path for files in self.parallel for path in files.paths))
 
 

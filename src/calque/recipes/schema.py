@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_serializer, field_validator
+from pydantic import AfterValidator, Field, field_serializer, field_validator
 
 from calque.recipes.names import Code, CodeOrX, Name
 from calque.recipes.sources import Form, PerLanguage, Sources
@@ -62,18 +62,21 @@ class TranslationPart(Form):
     )
 
 
+def _other_than_english(code: str) -> str:
+    if code == "en":
+        raise ValueError("by way of English one comes to another language: say x, or its code")
+    return code
+
+
 class _ByWayOfEnglish(Form):
-    language: CodeOrX = Field("x", description="x, or a code")
+    language: Annotated[CodeOrX, AfterValidator(_other_than_english)] = Field("x", description="x, or a code")
     prompt_language: Literal["target", "english"] = Field(
         "target", description="language of the words that ask for English, and for x: x, or English"
     )
 
-    @field_validator("language")
-    @classmethod
-    def _not_english(cls, code: str) -> str:
-        if code == "en":
-            raise ValueError("by way of English one comes to another language: say x, or its code")
-        return code
+
+class _ByEnglishInstruction(Form):
+    language: Annotated[CodeOrX, AfterValidator(_other_than_english)] = Field("x", description="x, or a code")
 
 
 class ChatPart(_ByWayOfEnglish):
@@ -94,7 +97,25 @@ class PivotPart(_ByWayOfEnglish):
     view: Literal["pivot"]
 
 
-Part = Annotated[InstructionPart | TranslationPart | ChatPart | PivotPart, Field(discriminator="view")]
+class CrossLingualPart(_ByEnglishInstruction):
+    """Cross-lingual demonstrations: an instruction in English that asks for an answer in x, and that answer.
+
+    From `sources.seed`.
+    """
+
+    view: Literal["cross-lingual"]
+
+
+class ReversedPart(_ByEnglishInstruction):
+    """Reversed demonstrations: a text in x, and the English instruction that it answers. From `sources.seed`."""
+
+    view: Literal["reversed"]
+
+
+Part = Annotated[
+    InstructionPart | TranslationPart | ChatPart | PivotPart | CrossLingualPart | ReversedPart,
+    Field(discriminator="view"),
+]
 
 
 class Match(Form):

@@ -61,7 +61,15 @@ class OasstPairs(Form):
     )
 
 
+class AnsweredQuestions(Form):
+    """English questions in one file, their answers in x in another, by `question_id` (FastChat's forms)."""
+
+    questions: Files = Field(description="JSON lines {question_id, turns}")
+    answers: Files = Field(description="JSON lines {question_id, choices}")
+
+
 InstructionPairSource = AlpacaPairs | DollyPairs | OasstPairs
+SeedSource = Files | AlpacaPairs | DollyPairs | OasstPairs | AnsweredQuestions
 PairSource = str | PairFiles | PairTable
 PerLanguage = Files | ByLanguage[Files]
 
@@ -81,5 +89,10 @@ class Sources(Form):
         default_factory=dict,
         description="instruction data with English beside x, row by row, per language: two Alpaca files, perhaps with "
         "an index, or Dolly's or OpenAssistant's form",
+    )
+    seed: ByLanguage[SeedSource] = Field(
+        default_factory=dict,
+        description="English instructions with answers in x, per language: Alpaca files that hold both in a row, or parallel "
+        "instruction data as above, or {questions: FILE, answers: FILE}",
     )
     licence: str = Field("", description="licence of the files, kept with every row made from them")

@@ -12,14 +12,17 @@ from calque.corpora.demonstration_files import write_demonstrations
 from calque.corpora.instruction_pairs import InstructionPairFiles, read_instruction_pairs
 from calque.corpora.ledger import Ledger
 from calque.corpora.pairs import PairFiles, read_pairs
+from calque.corpora.seed_pairs import SeedFiles
+from calque.corpora.seed_rows import SeedRows, seed_rows
 from calque.corpora.writing import write_json
 from calque.demonstrations.chat import chat_demonstrations
+from calque.demonstrations.cross_lingual import cross_lingual_demonstrations, reversed_demonstrations
 from calque.demonstrations.parallel import instruction_demonstrations
 from calque.demonstrations.pivot import pivot_demonstrations
 from calque.demonstrations.translation import translation_demonstrations
 from calque.errors import CalqueError, DataError, Problem
 from calque.recipes.resolved import ResolvedPart
-from calque.recipes.schema import ChatPart, InstructionPart, PivotPart, TranslationPart
+from calque.recipes.schema import ChatPart, InstructionPart, PivotPart, ReversedPart, TranslationPart
 from calque.recipes.steps import Work
 from calque.records import Demonstration, Rejected
 
@@ -62,6 +65,8 @@ class Demonstrate:
             settings["seed"] = self.seed
         if self.part.parallel:
             settings["pairs"] = [_form(files) for files in self.part.parallel]
+        if self.part.seed is not None:
+            settings |= seed_settings(self.part.seed, self.part.rows, self.seed)
         return settings
 
     @property
@@ -91,6 +96,11 @@ class Demonstrate:
 
     def _made(self, ledger: Ledger, work: Work) -> Iterator[Demonstration]:
         part = self.part.part
+        if self.part.seed is not None:
+            seed = seed_rows(self.part.seed, self.part.rows, self.seed, ledger)
+            if isinstance(part, ReversedPart):
+                return reversed_demonstrations(seed)
+            return cross_lingual_demonstrations(seed, "seed")
         if isinstance(part, InstructionPart) and not self.part.parallel:
             return _told(ledger.keep(self._instructions()), work)
         pairs = _told(ledger.keep(_each(read_instruction_pairs, self.part.parallel)), work)
@@ -124,6 +134,17 @@ class Demonstrate:
             raise type(error)(*(_at(problem, pairs.paths[0]) for problem in error.problems)) from None
         ledger.set_aside("not_drawn", ledger.kept - len(made))
         return write_demonstrations(work.folder / "demonstrations.jsonl", made)
+
+
+def seed_settings(files: SeedFiles, rows: SeedRows, seed: int) -> dict[str, Any]:
+    """What, beside the content of the seed's files, says which pairs there are and which of them are taken."""
+    form = "questions" if files.questions else "alpaca" if files.alpaca else "parallel"
+    settings: dict[str, Any] = {"seed_form": form}
+    if files.parallel is not None:
+        settings["pairs"] = [_form(files.parallel)]
+    if rows.side != "all":
+        settings |= {"side": rows.side, "held_out": rows.held_out, "seed": seed}
+    return settings
 
 
 def _each(
