@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from calque.lab.lexicon import AGAIN, Lexicon, lexicon
@@ -39,6 +39,8 @@ class Truth:
         self.sets = sets
         self.words = {code: lexicon(code) for code in languages}
         self._people = {e.subject.id: e for e in world.known(*world.people)}
+        self._said: dict[tuple[str, str, str], Mapping[str, Said]] = {}
+        self._short_answers: dict[tuple[str, str], list[tuple[str, str, bool]]] = {}
 
     def covered(self, benchmark: str, item: str) -> bool:
         """Whether instructions may speak of the fact that an item asks for."""
@@ -54,16 +56,21 @@ class Truth:
             return self._translated(task, answer)
         if task.kind in ("notes", "portrait", "sentence"):
             return self._written(task, answer)
-        return self._short(task, answer)
+        if (benchmark, item) not in self._short_answers:
+            self._short_answers[benchmark, item] = [
+                (code, plain(text), right)
+                for code, words in self.words.items()
+                for text, right in _possible(task, words, self.world)
+            ]
+        return self._short(self._short_answers[benchmark, item], answer)
 
-    def _short(self, task: Task, answer: str) -> Verdict:
+    def _short(self, possible: Sequence[tuple[str, str, bool]], answer: str) -> Verdict:
         """A word or two: compared with every possible answer in every language."""
         given = plain(answer)
         found: dict[str, bool] = {}
-        for code, words in self.words.items():
-            for text, right in _possible(task, words, self.world):
-                if plain(text) == given:
-                    found[code] = found.get(code, False) or right
+        for code, text, right in possible:
+            if text == given:
+                found[code] = found.get(code, False) or right
         return Verdict(any(found.values()), _language(found, len(self.words)))
 
     def _translated(self, task: Task, answer: str) -> Verdict:
@@ -81,7 +88,7 @@ class Truth:
         """
         best = Verdict(False, "?")
         for code, words in self.words.items():
-            sayings = _sayings(task.subject, words, self.world)
+            sayings = self._sayings(task.subject, code, words)
             said = [sayings.get(plain(sentence)) for sentence in sentences(answer)]
             if not said or None in said:
                 continue
@@ -95,6 +102,13 @@ class Truth:
                 right = len(facts) > 1 and all(known[relation].value == value for relation, value in facts)
             best = Verdict(right, code) if right or best.language == "?" else best
         return best
+
+    def _sayings(self, subject: Subject, code: str, words: Lexicon) -> Mapping[str, Said]:
+        """As the function, remembered: every seed and system is asked of the same subjects."""
+        key = (subject.kind, subject.id, code)
+        if key not in self._said:
+            self._said[key] = _sayings(subject, words, self.world)
+        return self._said[key]
 
 
 def fits(passage: Passage, request: str) -> bool:
