@@ -118,7 +118,9 @@ class Section:
         highest = (
             r.high
             for _, r in self.results
-            if r.family in figure.families and (r.asked, r.measure) == ("x", "score") and r.system in shown
+            if r.family in figure.families
+            and r.system in shown
+            and (r.asked, r.measure, r.split) == ("x", "score", figure.split)
         )
         top = max(highest, default=1.0)
         return Drawn(
