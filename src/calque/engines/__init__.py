@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from calque.errors import Problem, UsageError
 from calque.records import Conversation
 
 
@@ -19,6 +20,30 @@ class Completion:
     text: str
     tokens: int
     finished: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How answers are drawn; where none is given they are greedy.
+
+    Of the probabilities at `temperature` the `top_k` largest are kept (0: all), and of these the fewest that hold
+    `top_p`. What is drawn for a conversation depends on `seed` and the conversation alone, never on its batch.
+    """
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Raise `UsageError` for what cannot be drawn from."""
+        if not 0 < self.temperature < float("inf"):
+            remedy = "give one above 0, or no sampling at all for greedy answers"
+            raise UsageError(Problem(f"temperature is {self.temperature}", remedy=remedy))
+        if not 0 < self.top_p <= 1:
+            raise UsageError(Problem(f"top_p is {self.top_p}", remedy="give a share above 0, at most 1"))
+        if self.top_k < 0:
+            raise UsageError(Problem(f"top_k is {self.top_k}", remedy="give 0 (all) or more"))
 
 
 class Progress(Protocol):
@@ -36,9 +61,14 @@ class Engine(Protocol):
         """What the model is: a content address, the same for the same weights and settings."""
 
     def complete(
-        self, conversations: Sequence[Conversation], *, max_new_tokens: int, progress: Progress | None = None
+        self,
+        conversations: Sequence[Conversation],
+        *,
+        max_new_tokens: int,
+        sampling: Sampling | None = None,
+        progress: Progress | None = None,
     ) -> list[Completion]:
-        """Greedy answers to conversations whose last message is the user's."""
+        """Answers, greedy or drawn, to conversations whose last message is the user's."""
 
     def choose(
         self,

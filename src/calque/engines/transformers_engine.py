@@ -1,4 +1,4 @@
-"""A model in this process: greedy answers with a key-value cache, and log-likelihoods of choices."""
+"""A model in this process: greedy or drawn answers with a key-value cache, and log-likelihoods of choices."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from transformers import GenerationConfig
 
-from calque.engines import Completion, Progress
+from calque.engines import Completion, Progress, Sampling
+from calque.engines.drawing import Drawing
 from calque.prompts.encoding import Encoder
 from calque.records import Conversation
 
@@ -31,15 +32,20 @@ class TransformersEngine:
         self.longest = getattr(model.config, "max_position_embeddings", None) or 1 << 30
 
     def complete(
-        self, conversations: Sequence[Conversation], *, max_new_tokens: int, progress: Progress | None = None
+        self,
+        conversations: Sequence[Conversation],
+        *,
+        max_new_tokens: int,
+        sampling: Sampling | None = None,
+        progress: Progress | None = None,
     ) -> list[Completion]:
-        """Greedy answers. A prompt that leaves no room for an answer in the model's context stays unanswered."""
+        """Greedy answers, or drawn ones. A prompt that leaves no room for an answer in the model's context stays unanswered."""
         prompts = self.encoder.encode_prompts(conversations)
         room = self.longest - max_new_tokens
         answers = [Completion("", 0, False) for _ in prompts]
         fitting = [i for i, ids in enumerate(prompts) if len(ids) <= room]
         for batch in self._batches(prompts, fitting, max_new_tokens):
-            written = self._generate([prompts[i] for i in batch], max_new_tokens)
+            written = self._generate([prompts[i] for i in batch], max_new_tokens, sampling)
             for i, ids in zip(batch, written, strict=True):
                 text, finished = self.encoder.decode(ids)
                 length = ids.index(self.stop_id) if self.stop_id in ids else len(ids)
@@ -102,7 +108,9 @@ class TransformersEngine:
             start += fit
 
     @torch.inference_mode()
-    def _generate(self, prompts: list[list[int]], max_new_tokens: int) -> list[list[int]]:
+    def _generate(
+        self, prompts: list[list[int]], max_new_tokens: int, sampling: Sampling | None
+    ) -> list[list[int]]:
         longest = max(map(len, prompts))
         ids = torch.tensor(
             [[self.stop_id] * (longest - len(p)) + p for p in prompts], device=self.model.device
@@ -110,7 +118,10 @@ class TransformersEngine:
         mask = torch.tensor(
             [[0] * (longest - len(p)) + [1] * len(p) for p in prompts], device=self.model.device
         )
-        output = self.model.generate(input_ids=ids, attention_mask=mask, max_new_tokens=max_new_tokens)
+        drawing = None if sampling is None else [Drawing(sampling, prompts, self.model.device)]
+        output = self.model.generate(
+            input_ids=ids, attention_mask=mask, max_new_tokens=max_new_tokens, logits_processor=drawing
+        )
         return [list(row) for row in output[:, longest:].tolist()]
 
     @torch.inference_mode()
