@@ -58,7 +58,7 @@ def test_questions_are_asked_as_they_stand_and_bad_rows_put_aside(tmp_path: Path
         (10, "wrong_type"),
         (11, "empty_question"),
     ]
-    (score,) = evaluate("open", [path], "it", Parrot(), model="m", out=tmp_path / "out", seed=0)  # type: ignore[arg-type]
+    score, language = evaluate("open", [path], "it", Parrot(), model="m", out=tmp_path / "out", seed=0)  # type: ignore[arg-type]
     assert (score.metric, round(score.value, 4), score.n, score.answered, score.ceiling) == (
         "finished",
         0.8333,
@@ -66,6 +66,11 @@ def test_questions_are_asked_as_they_stand_and_bad_rows_put_aside(tmp_path: Path
         6,
         1.0,
     )
+    assert (language.metric, language.value, language.n) == (
+        "in_language",
+        1.0,
+        1,
+    )  # the others are too short
     first = json.loads((tmp_path / "out" / "answers.jsonl").read_text(encoding="utf-8").splitlines()[0])
     assert (first["golds"], first["answer"]) == ([], "Come stai?")
 

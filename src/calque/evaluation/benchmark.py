@@ -20,6 +20,8 @@ def _is_answerable(item: Item) -> bool:
 class Grader:
     """Measures that share one way of reading an answer; `norm` names it in the signature.
 
+    `grade` leaves out a metric that does not apply to an answer: its score is the mean over the others, and says how
+    many it skipped.
     `reads_text` is false where only the log-likelihoods of the choices count.
     """
 

@@ -153,8 +153,8 @@ class _Settings:
     model: str
     put: Asking
 
-    def signature(self, name: str, asked: ItemSet, grader: Grader) -> str:
-        """How a score was made, as `name|key:value|…`."""
+    def signature(self, name: str, asked: ItemSet, grader: Grader, skipped: int = 0) -> str:
+        """How a score was made, as `name|key:value|…`; `skipped` items the metric does not apply to."""
         answers = asked.items[0].language
         parts = [name, f"lang:{self.language}"]
         if answers != self.language:
@@ -166,6 +166,7 @@ class _Settings:
             parts.append(f"tokens:{self.tokens}")
         parts += self.put.signature
         parts += [f"n:{len(asked.items)}/{asked.total}", f"data:{asked.data}"]
+        parts += [f"skipped:{skipped}"] if skipped else []
         return "|".join([*parts, f"seed:{self.seed}", f"bootstrap:{RESAMPLES}", VERSION])
 
 
@@ -186,10 +187,12 @@ def _scores(
         answerable = [grader.answerable(item) for item in asked.items]
         answered = [grader.answered(reply) for reply in replies]
         for metric in grader.metrics:
-            rows = [(f"{name}/{group}", [group]) for group in groups] if settings.benchmark.per_group else []
-            for label, of in [*rows, (name, list(groups))]:
-                strata = [[grades[i][metric] for i in groups[group]] for group in of]
-                members = [i for group in of for i in groups[group]]
+            judged = {group: [i for i in of if metric in grades[i]] for group, of in groups.items()}
+            kept = [group for group, of in judged.items() if of]
+            rows = [(f"{name}/{group}", [group]) for group in kept] if settings.benchmark.per_group else []
+            for label, of in [*rows, (name, kept)] if kept else []:
+                strata = [[grades[i][metric] for i in judged[group]] for group in of]
+                members = [i for group in of for i in judged[group]]
                 interval = (
                     mean_interval(strata[0], settings.seed)
                     if len(of) == 1
@@ -206,7 +209,9 @@ def _scores(
                     answered=sum(answered[i] for i in members),
                     ceiling=sum(answerable[i] for i in members) / len(members),
                     model=settings.model,
-                    signature=settings.signature(label, asked, grader),
+                    signature=settings.signature(
+                        label, asked, grader, sum(len(groups[g]) for g in of) - len(members)
+                    ),
                 )
 
 
@@ -220,7 +225,7 @@ def _answers(
             "question": item.question,
             "golds": list(item.golds),
             "answer": reply.text,
-            "correct": grade[made.verdict] == 1.0,
+            "correct": grade.get(made.verdict) == 1.0,
             "finished": reply.finished,
             "metrics": dict(grade),
         }

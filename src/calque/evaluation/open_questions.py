@@ -1,8 +1,8 @@
 """Open-ended questions without gold answers, as JSON lines: those of Vicuna, MT-bench, Koala, WizardLM and their translations.
 
 Nothing here says whether an answer is good; that is for a judge, or for whoever knows the truth. What is measured is
-`finished`: the share of answers that came to their end within the limit. Of a question in several turns the first is
-asked.
+`finished`: the share of answers that came to their end within the limit, and `in_language`: the share in the language
+of the question, of those that are long enough to tell. Of a question in several turns the first is asked.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from calque.corpora.json_rows import JsonRow, read_rows
+from calque.evaluation.answer_language import LANGUAGE
 from calque.evaluation.benchmark import Benchmark, Grader
 from calque.evaluation.items import Item, Reply
 from calque.evaluation.source import is_utf8
@@ -86,7 +87,7 @@ OPEN = Benchmark(
     name="open",
     form=None,
     read=read,
-    graders=lambda _language: (Grader("none", ("finished",), _finished),),
+    graders=lambda _language: (Grader("none", ("finished",), _finished), LANGUAGE),
     verdict="finished",
     max_new_tokens=512,
     ending=".jsonl",

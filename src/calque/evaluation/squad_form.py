@@ -21,13 +21,15 @@ METRICS = ("exact_match", "f1", "containment")
 
 
 def read(
-    files: Sequence[Path], language: str, wording: Wording, licence: str = ""
+    files: Sequence[Path], language: str, wording: Wording, licence: str = "", *, ids_repeat: bool = False
 ) -> Iterator[Item | Rejected]:
     """The questions of official files whose answers are in `language`. Rows are counted by question, per file.
 
-    A gold that is not in its context leaves the item in, as not answerable; `answer_start` is not used.
+    A gold that is not in its context leaves the item in, as not answerable; `answer_start` is not used. With
+    `ids_repeat` another question of the same id is kept, as `ID#ROW`.
     """
     seen: set[str] = set()
+    asked: set[tuple[str, str, str]] = set()
     for path in files:
         data = read_json(path)
         articles = data.get("data") if isinstance(data, dict) else None
@@ -45,13 +47,16 @@ def read(
             except _Unusable as unusable:
                 yield Rejected(path.name, row, unusable.reason, unusable.detail, raw=repr(question)[:500])
                 continue
-            if found.id in seen:
+            same = (found.id, found.text, found.context)
+            if same in asked or (found.id in seen and not ids_repeat):
                 yield Rejected(path.name, row, "duplicate_id", found.id)
                 continue
+            id_ = f"{found.id}#{row}" if found.id in seen else found.id
             seen.add(found.id)
+            asked.add(same)
             rules = normaliser(official(language), language)
             yield Item(
-                id=found.id,
+                id=id_,
                 language=language,
                 group=title,
                 question=found.text,

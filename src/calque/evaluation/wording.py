@@ -16,7 +16,7 @@ from calque.errors import DataError, Problem
 from calque.languages import language as language_of
 from calque.records import Conversation, Message
 
-Form = Literal["qa", "mmlu", "mmlu_cloze", "bbh"]
+Form = Literal["qa", "mmlu", "mmlu_cloze", "bbh", "maths"]
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 

@@ -205,6 +205,9 @@ class Evaluate(Form):
         None, description="MMLU's files asked without options, for models that cannot name letters"
     )
     bbh: PerLanguage | None = Field(None, description="BIG-Bench Hard: a folder, or JSON files")
+    tydiqa: PerLanguage | None = Field(None, description="TyDi QA's gold passage task: SQuAD-form JSON")
+    mgsm: PerLanguage | None = Field(None, description="MGSM: TSV files")
+    msvamp: PerLanguage | None = Field(None, description="MSVAMP: JSON lines")
     open: PerLanguage | None = Field(
         None,
         description="open-ended questions without gold answers, as JSON lines: answers are kept, for a judge",
@@ -221,7 +224,7 @@ class Evaluate(Form):
         return given
 
 
-BENCHMARK_FIELDS = ("xquad", "mlqa", "mmlu", "mmlu_cloze", "bbh", "open")
+BENCHMARK_FIELDS = ("xquad", "mlqa", "tydiqa", "mmlu", "mmlu_cloze", "bbh", "mgsm", "msvamp", "open")
 ONLY_OPTIONS = ("mmlu_cloze",)  # nothing is written there
 
 
