@@ -71,6 +71,21 @@ def test_views_are_made_and_mixed(parallel: Path) -> None:
     assert first.read_bytes() == second.read_bytes()
 
 
+def test_long_conversations_are_left_out_where_that_is_asked_for(parallel: Path) -> None:
+    def counts(*words: str) -> dict[str, dict[str, int]]:
+        read = read_recipe(str(parallel / "recipe.yaml"), [here(parallel, PARALLEL), *words])
+        outcome = carry_out(prepare(read), parallel / "run")
+        steps = json.loads((outcome.folder / "manifest.json").read_text("utf-8"))["steps"]
+        return next(s["counts"] for s in steps if s["name"] == "demonstrate-chat-it")
+
+    rows = json.loads((parallel / "instructions.it.json").read_text("utf-8"))
+    lengths = sorted(sum(map(len, row.values())) for row in rows)
+    middle = lengths[len(lengths) // 2]
+    kept = sum(length <= middle for length in lengths)
+    found = counts(f"demonstrate.chat.longest={middle}", "systems.talks.mix.chat=1")
+    assert (found["kept"], found["dropped"]["too_long"]) == (kept, len(rows) - kept)
+
+
 def test_instructions_that_are_not_given_come_from_the_parallel_files(parallel: Path) -> None:
     text = (parallel / "recipe.yaml").read_text("utf-8")
     (parallel / "recipe.yaml").write_text(

@@ -73,6 +73,12 @@ class _ByWayOfEnglish(Form):
     prompt_language: Literal["target", "english"] = Field(
         "target", description="language of the words that ask for English, and for x: x, or English"
     )
+    longest: int | None = Field(
+        None,
+        ge=1,
+        description="characters of a conversation in x, all turns together, beyond which it is left out; by way of "
+        "English it becomes more than twice as long",
+    )
 
 
 class _ByEnglishInstruction(Form):

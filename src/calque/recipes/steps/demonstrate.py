@@ -24,7 +24,7 @@ from calque.errors import CalqueError, DataError, Problem
 from calque.recipes.resolved import ResolvedPart
 from calque.recipes.schema import ChatPart, InstructionPart, PivotPart, ReversedPart, TranslationPart
 from calque.recipes.steps import Work
-from calque.records import Demonstration, Rejected
+from calque.records import Demonstration, InstructionPair, Rejected
 
 Row = TypeVar("Row")
 Source = TypeVar("Source")
@@ -103,7 +103,9 @@ class Demonstrate:
             return cross_lingual_demonstrations(seed, "seed")
         if isinstance(part, InstructionPart) and not self.part.parallel:
             return _told(ledger.keep(self._instructions()), work)
-        pairs = _told(ledger.keep(_each(read_instruction_pairs, self.part.parallel)), work)
+        read = _each(read_instruction_pairs, self.part.parallel)
+        longest = part.longest if isinstance(part, ChatPart | PivotPart) else None
+        pairs = _told(ledger.keep(_no_longer(read, longest)), work)
         if isinstance(part, ChatPart):
             return chat_demonstrations(
                 pairs,
@@ -159,6 +161,22 @@ def _each(
             problems += error.problems
     if problems:
         raise DataError(*problems)
+
+
+def _no_longer(
+    rows: Iterator[InstructionPair | Rejected], longest: int | None
+) -> Iterator[InstructionPair | Rejected]:
+    """Pairs whose conversation in x has no more than `longest` characters; the others are put aside."""
+    for row in rows:
+        if longest is not None and isinstance(row, InstructionPair):
+            length = sum(len(text) for message in row.target for text in message.texts)
+            if length > longest:
+                place = row.provenance
+                yield Rejected(
+                    place.dataset, place.row, "too_long", f"{length} characters; at most {longest}"
+                )
+                continue
+        yield row
 
 
 def _form(files: InstructionPairFiles) -> dict[str, Any]:
