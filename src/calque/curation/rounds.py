@@ -1,0 +1,27 @@
+"""When more rounds of refinement bring nothing more (X-Instruction stops at three; this rule is ours)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from calque.curation.evaluator import Quality
+
+
+def cannot_tell(found: Quality) -> str:
+    """Why there is no further round after this evaluator, in words; empty where it still tells level 2 from 3."""
+    top = found.auc["2-3"]
+    if top.low > 0.5:
+        return ""
+    return f"the evaluator cannot tell level 2 from 3 any more: AUC {top.value:.2f} [{top.low:.2f}, {top.high:.2f}]"
+
+
+def overlap(before: Collection[str], now: Collection[str]) -> float:
+    """The share of what is selected now that was selected before, by ids."""
+    return len(set(before) & set(now)) / len(set(now)) if now else 1.0
+
+
+def settled(share: float, enough: float) -> str:
+    """Why there is no further round after this selection, in words; empty where it still changes."""
+    if share < enough:
+        return ""
+    return f"the selection has settled: {share:.0%} of it was selected in the round before"

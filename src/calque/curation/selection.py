@@ -1,0 +1,45 @@
+"""Which candidates are kept: the best by rating, or by one of the measures that a rating must beat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from calque.errors import DataError, Problem
+from calque.randomness import rank
+from calque.records import CrossLingualPair
+
+By = Literal["rating", "worst", "random", "longest", "all"]
+Amount = int | float | Literal["all"]
+
+
+def ordered(
+    pairs: Sequence[CrossLingualPair], ratings: Sequence[float] | None, by: By, *, seed: int
+) -> list[int]:
+    """Indices of the pairs, the first to be kept first; equals in an order drawn by seed.
+
+    `rating` and `worst` go by the ratings, from the top or from the bottom; `longest` by the response's characters.
+    """
+    drawn = [rank(seed, "select", pair.id) for pair in pairs]
+    if by in ("random", "all"):
+        return sorted(range(len(pairs)), key=drawn.__getitem__)
+    if by == "longest":
+        return sorted(range(len(pairs)), key=lambda i: (-len(pairs[i].response), drawn[i]))
+    if ratings is None:
+        raise ValueError(f"{by} needs ratings")
+    sign = -1 if by == "rating" else 1
+    return sorted(range(len(pairs)), key=lambda i: (sign * ratings[i], drawn[i]))
+
+
+def wanted(amount: Amount, there: int, what: str) -> int:
+    """How many of `there` an amount asks for: a count, a share, or all. Raises `DataError` where there are fewer."""
+    if amount == "all":
+        return there
+    if isinstance(amount, float):
+        return round(amount * there)
+    if amount > there:
+        message = f"{amount:,} {what} are asked for, and there are {there:,}"
+        raise DataError(
+            Problem(message, remedy="ask for fewer, or for a share (0.25), or give more passages")
+        )
+    return amount
