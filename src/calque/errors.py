@@ -47,6 +47,10 @@ class ModelError(CalqueError):
     """A model folder, tokenizer or adapter cannot be used, or does not fit the rest."""
 
 
+class EngineError(CalqueError):
+    """A model server does not answer, or not all that it was asked. What did come is kept."""
+
+
 class RunError(CalqueError):
     """A run folder, a step's cache or a checkpoint does not fit what is asked of it."""
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from calque.errors import Problem, UsageError
@@ -15,11 +15,24 @@ class Completion:
     """What a model wrote.
 
     `tokens` counts what was generated, the stop token left out; `finished` is false where the limit cut it off.
+    `prompt_tokens` is what the prompt cost, where a server tells it.
     """
 
     text: str
     tokens: int
     finished: bool
+    prompt_tokens: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why there is no answer; never an answer itself. `reason` is a short fixed key to count by (`timeout`)."""
+
+    reason: str
+    detail: str = ""
+
+
+Scores = tuple[float, ...]  # log-likelihoods of choices, in nats
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,3 +91,24 @@ class Engine(Protocol):
         progress: Progress | None = None,
     ) -> list[tuple[float, ...]]:
         """Log-likelihood of each choice as the answer (summed over its tokens, without the stop token)."""
+
+
+class Answering(Protocol):
+    """The part of an engine that tells every answer as soon as it is there, by its place; some may be failures."""
+
+    @property
+    def identity(self) -> str:
+        """What the model is, and how conversations are put to it."""
+
+    def rendered(self, conversation: Conversation) -> str:
+        """What the model is shown: equal texts are equal questions."""
+
+    def answers(
+        self, conversations: Sequence[Conversation], *, max_new_tokens: int, sampling: Sampling | None = None
+    ) -> Iterator[tuple[int, Completion | Failure]]:
+        """Answers as they come, each once."""
+
+    def scores(
+        self, conversations: Sequence[Conversation], choices: Sequence[Sequence[str]]
+    ) -> Iterator[tuple[int, Scores | Failure]]:
+        """Log-likelihoods of choices as they come, each once."""

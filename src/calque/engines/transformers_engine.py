@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from transformers import GenerationConfig
 
-from calque.engines import Completion, Progress, Sampling
+from calque.engines import Completion, Progress, Sampling, Scores
 from calque.engines.drawing import Drawing
 from calque.prompts.encoding import Encoder
 from calque.records import Conversation
@@ -40,21 +41,32 @@ class TransformersEngine:
         progress: Progress | None = None,
     ) -> list[Completion]:
         """Greedy answers, or drawn ones. A prompt that leaves no room for an answer in the model's context stays unanswered."""
+        found = [Completion("", 0, False)] * len(conversations)
+        for i, answer in self.answers(conversations, max_new_tokens=max_new_tokens, sampling=sampling):
+            found[i] = answer
+            if progress is not None:
+                progress(1)
+        return found
+
+    def rendered(self, conversation: Conversation) -> str:
+        """The segments of the prompt: special tokens and text that reads like them are kept apart."""
+        segments = self.encoder.renderer.prompt(conversation)
+        return json.dumps([[s.text, s.token, s.template] for s in segments], ensure_ascii=False)
+
+    def answers(
+        self, conversations: Sequence[Conversation], *, max_new_tokens: int, sampling: Sampling | None = None
+    ) -> Iterator[tuple[int, Completion]]:
+        """Answers batch by batch; those that do not fit first."""
         prompts = self.encoder.encode_prompts(conversations)
         room = self.longest - max_new_tokens
-        answers = [Completion("", 0, False) for _ in prompts]
         fitting = [i for i, ids in enumerate(prompts) if len(ids) <= room]
+        yield from ((i, Completion("", 0, False)) for i, ids in enumerate(prompts) if len(ids) > room)
         for batch in self._batches(prompts, fitting, max_new_tokens):
             written = self._generate([prompts[i] for i in batch], max_new_tokens, sampling)
             for i, ids in zip(batch, written, strict=True):
                 text, finished = self.encoder.decode(ids)
                 length = ids.index(self.stop_id) if self.stop_id in ids else len(ids)
-                answers[i] = Completion(text, length, finished)
-            if progress is not None:
-                progress(len(batch))
-        if progress is not None and len(fitting) < len(prompts):
-            progress(len(prompts) - len(fitting))
-        return answers
+                yield i, Completion(text, length, finished, len(prompts[i]))
 
     def choose(
         self,
@@ -63,7 +75,18 @@ class TransformersEngine:
         *,
         progress: Progress | None = None,
     ) -> list[tuple[float, ...]]:
-        """Log-likelihood of each choice behind its prompt, in nats.
+        """Log-likelihood of each choice behind its prompt, in nats; see `scores`."""
+        found: list[Scores] = [()] * len(conversations)
+        for i, values in self.scores(conversations, choices):
+            found[i] = values
+            if progress is not None:
+                progress(1)
+        return found
+
+    def scores(
+        self, conversations: Sequence[Conversation], choices: Sequence[Sequence[str]]
+    ) -> Iterator[tuple[int, Scores]]:
+        """Log-likelihoods of a prompt's choices, as soon as the last of them is known.
 
         Where every choice is one token, the prompt runs once for all of them. A prompt that does not fit the model's
         context with its longest choice gets no scores: an empty tuple.
@@ -76,25 +99,21 @@ class TransformersEngine:
         for i, (prompt, row) in enumerate(zip(prompts, choices, strict=True)):
             answers = [ids_of[choice] for choice in row]
             if len(prompt) + max(map(len, answers)) > self.longest:
-                continue
-            if all(len(a) == 1 for a in answers):
+                yield i, ()
+            elif all(len(a) == 1 for a in answers):
                 rows.append((prompt, answers))
                 owners.append((i, 0))
             else:
                 for j, answer in enumerate(answers):
                     rows.append((prompt + answer[:-1], [answer]))
                     owners.append((i, j))
-        asked = {i for i, _ in owners}
-        scores = [[0.0] * len(row) if i in asked else [] for i, row in enumerate(choices)]
-        if progress is not None and len(asked) < len(prompts):
-            progress(len(prompts) - len(asked))
+        known: dict[int, dict[int, float]] = {}
         for batch in self._batches([ids for ids, _ in rows], range(len(rows)), 0):
             for r, values in zip(batch, self._score([rows[r] for r in batch]), strict=True):
                 i, first = owners[r]
-                scores[i][first : first + len(values)] = values
-                if progress is not None and first == 0:
-                    progress(1)
-        return [tuple(row) for row in scores]
+                known.setdefault(i, {}).update(enumerate(values, start=first))
+                if len(known[i]) == len(choices[i]):
+                    yield i, tuple(value for _, value in sorted(known.pop(i).items()))
 
     def _batches(
         self, prompts: Sequence[Sequence[int]], which: Sequence[int], more: int

@@ -1,0 +1,89 @@
+"""Requests and their answers in one SQLite file, so that nothing is asked, or paid for, twice.
+
+A row is the request as it was put, under the hash of it, and the answer in JSON. Failures are no rows. Each answer is
+committed when it comes, in the write-ahead log: a killed process loses none, a power cut perhaps the last second's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from calque.errors import Problem, RunError
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS answers (
+    key TEXT PRIMARY KEY, request TEXT NOT NULL, answer TEXT NOT NULL
+) STRICT, WITHOUT ROWID
+"""
+WAIT = 60.0  # seconds for another process that writes
+AT_ONCE = 500  # keys in one query
+
+
+class RequestStore:
+    """The answers to requests. A request is a mapping of plain values that says all that the answer depends on."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._database = sqlite3.connect(self.path, timeout=WAIT, isolation_level=None)
+            self._database.execute("PRAGMA journal_mode=WAL")
+            self._database.execute("PRAGMA synchronous=NORMAL")
+            self._database.execute(SCHEMA)
+        except sqlite3.DatabaseError as error:
+            remedy = "move it away: all that it holds is then asked again"
+            raise RunError(
+                Problem(f"the store of requests cannot be read: {error}", self.path.name, remedy=remedy)
+            ) from error
+
+    def get(self, keys: Sequence[str]) -> dict[str, Any]:
+        """Those answers that are there, by key."""
+        found: dict[str, Any] = {}
+        for start in range(0, len(keys), AT_ONCE):
+            some = keys[start : start + AT_ONCE]
+            marks = ",".join("?" * len(some))
+            rows = self._database.execute(f"SELECT key, answer FROM answers WHERE key IN ({marks})", some)  # noqa: S608
+            found.update((key, json.loads(answer)) for key, answer in rows)
+        return found
+
+    def put(self, request: Mapping[str, Any], answer: Any) -> None:
+        """Keep an answer; that which is there already stays."""
+        text = canonical(request)
+        row = (_key(text), text, json.dumps(answer))
+        self._database.execute("INSERT OR IGNORE INTO answers VALUES (?, ?, ?)", row)
+
+    def __len__(self) -> int:
+        """How many answers there are."""
+        return int(self._database.execute("SELECT count(*) FROM answers").fetchone()[0])
+
+    def close(self) -> None:
+        """Leave the file whole and alone."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def canonical(request: Mapping[str, Any]) -> str:
+    """The one spelling of a request, in ASCII: text may hold what no encoding can write."""
+    return json.dumps(request, sort_keys=True, separators=(",", ":"))
+
+
+def key_of(request: Mapping[str, Any]) -> str:
+    """The key of a request: SHA-256 of its spelling."""
+    return _key(canonical(request))
+
+
+def _key(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
