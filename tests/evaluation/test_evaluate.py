@@ -275,19 +275,29 @@ def test_a_row_that_is_no_score_is_refused(tmp_path: Path, row: str) -> None:
 
 
 def test_every_wording_has_its_places() -> None:
-    assert {"en", "es", "de", "zh", "ar", "it"} <= set(wording_languages())
-    for code in wording_languages():
-        for form, places in (
-            ("qa", ["context", "question"]),
-            ("mmlu", ["question", "options"]),
-            ("mmlu_cloze", ["question"]),
-            ("bbh", ["question"]),
-        ):
-            made = wording(form, code)  # type: ignore[arg-type]
+    for form, places in (
+        ("qa", ["context", "question"]),
+        ("mmlu", ["question", "options"]),
+        ("mmlu_cloze", ["question"]),
+        ("bbh", ["question"]),
+    ):
+        assert {"en", "es", "de", "zh", "ar", "it"} <= set(wording_languages(form))
+        for code in wording_languages(form):
+            made = wording(form, code)
             assert re.findall(r"\{(\w+)\}", made.input) == places
             assert 8 < len(made.instruction) < 130
-    with pytest.raises(DataError, match="no benchmark prompts in Polish"):
+    with pytest.raises(DataError, match="no benchmark prompts of the form 'qa' in Polish"):
         wording("qa", "pl")
+
+
+def test_a_language_without_prompts_is_asked_in_english_and_the_signature_tells(tmp_path: Path) -> None:
+    file = squad_file(tmp_path / "xquad.pl.json", "Kot śpi.", question("1", "Kto?", "Kot"))
+    (asked,) = prompts_of("xquad", [file], "pl")[0]
+    assert (asked.text, asked.language) == (wording("qa", "en").instruction, "en")
+    score = run("xquad", file, "pl", Scripted(lambda _: "Kot"), tmp_path / "out")["xquad f1"]
+    assert "|prompt:item=en|" in score.signature
+    in_english = run("xquad", file, "pl", Scripted(lambda _: "Kot"), tmp_path / "en", prompt_language="en")
+    assert "|prompt:en|" in in_english["xquad f1"].signature
 
 
 @pytest.mark.real_data

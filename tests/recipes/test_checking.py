@@ -90,14 +90,13 @@ def test_no_tokenizer_and_damaged_weights(project: Path, own_model: Path) -> Non
     ]
 
 
-def test_a_language_without_wordings_is_told_for_translations_and_benchmarks(project: Path) -> None:
+def test_a_language_without_wordings_is_told_for_translations(project: Path) -> None:
     for name in ("instructions.{}.json", "xquad.{}.json"):
         shutil.copy(project / name.format("it"), project / name.format("ta"))
     words = ["languages=[ta]", f"instructions.ta={project}/instructions.ta.json",
              f"translations.ta={project}/pairs.tsv"]  # fmt: skip
     assert told(project, *words) == [
         "there are no wordings that ask for a translation in Tamil",
-        "there are no benchmark prompts in Tamil (ta)",
     ]
 
 

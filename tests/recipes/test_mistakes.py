@@ -208,3 +208,10 @@ def test_whatever_stands_in_place_of_a_setting_is_told_with_a_place(project: Pat
     for value in [wrong for wrong in WRONG if (setting, wrong) != ("comparisons", [])]:
         path.write_text(yaml.safe_dump({**recipe, setting: value}), encoding="utf-8")
         assert {file for file, _, _, _ in told(project)} == {"recipe.yaml"}, value
+
+
+def test_a_benchmark_that_is_none_is_told_with_what_was_meant(project: Path) -> None:
+    (first,) = told(project, "evaluate.xqad=FILE")
+    assert first[2:] == ("there is no setting 'evaluate.xqad'", "did you mean 'xquad'?")
+    (second,) = told(project, "evaluate.max_new_tokens.mmlv=5")
+    assert "there is no benchmark 'mmlv'" in second[2]

@@ -9,7 +9,6 @@ from __future__ import annotations
 from calque.evaluation.benchmark import Grader
 from calque.evaluation.items import Item, Reply
 from calque.evaluation.word_count import word_count
-from calque.identify import identify
 
 FEWEST_WORDS = 5
 
@@ -18,6 +17,8 @@ def in_language(text: str, language: str) -> bool | None:
     """Whether a text is in the language; None where it is too short to tell."""
     if word_count(text, language) < FEWEST_WORDS and len(text.split()) < FEWEST_WORDS:
         return None
+    from calque.identify import identify
+
     return identify(text).code == language
 
 

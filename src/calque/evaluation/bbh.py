@@ -111,6 +111,7 @@ def _exact_match(item: Item, reply: Reply) -> dict[str, float]:
 
 BBH = Benchmark(
     name="bbh",
+    about="BIG-Bench Hard: a folder, or JSON files",
     form="bbh",
     read=read,
     graders=lambda _language: (Grader("bbh", ("exact_match",), _exact_match),),

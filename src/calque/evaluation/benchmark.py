@@ -40,6 +40,7 @@ class Grader:
 class Benchmark:
     """One benchmark. Adding one takes one module and one row in `benchmarks.BENCHMARKS`.
 
+    `about` says in a recipe's settings what files it takes; `form` names the block of `prompts/benchmarks/*.yaml`.
     `read(files, language, wording)` yields items and rows put aside; `answer_language(files, language)` is the
     language of the golds where it is not that of the questions; `verdict` is the metric by which an answer is
     called correct; `chooses` asks for the log-likelihoods of the options' letters or texts too, and without `writes`
@@ -49,6 +50,7 @@ class Benchmark:
     """
 
     name: str
+    about: str
     form: Form | None
     read: Callable[[Sequence[Path], str, Wording], Iterator[Item | Rejected]]
     graders: Callable[[str], tuple[Grader, ...]]

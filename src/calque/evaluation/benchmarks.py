@@ -1,4 +1,8 @@
-"""The table of benchmarks."""
+"""The table of benchmarks.
+
+A recipe's settings are made from it (`evaluate.NAME`), so that it is imported when a recipe is read: what is heavy, a
+module here imports where it uses it.
+"""
 
 from __future__ import annotations
 

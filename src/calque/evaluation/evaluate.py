@@ -19,7 +19,7 @@ from calque.evaluation.items import Item, ItemSet, Reply
 from calque.evaluation.scores import VERSION, Score
 from calque.evaluation.source import digest, gather
 from calque.evaluation.statistics import RESAMPLES, mean_interval, stratified_interval
-from calque.evaluation.wording import AS_IT_STANDS, Wording, wording
+from calque.evaluation.wording import AS_IT_STANDS, Wording, prompt_language_of, wording
 from calque.languages import language as language_of
 from calque.randomness import stream
 from calque.records import Conversation, Rejected
@@ -45,7 +45,8 @@ def evaluate(
     """Evaluate zero-shot in a language; write scores, answers, dropped rows, notes and counts into folder `out`.
 
     `files` are files, patterns or folders. `language` is that of the questions. `prompt_language` is `item` (the
-    same) or the code of a language that has prompts. `limit` draws so many items. `put` says how it is
+    same; English where it has no prompts, which the signature tells as `prompt:item=en`) or the code of a language that
+    has prompts. `limit` draws so many items. `put` says how it is
     asked where that is not directly (see `asking`). The files' bytes depend
     on nothing but the arguments and the answers. `progress` hears of every item each time that it is put to the engine.
     """
@@ -125,7 +126,9 @@ def prompts_of(
 def _wording(made: Benchmark, code: str, prompt_language: str) -> Wording:
     if made.form is None:
         return AS_IT_STANDS
-    return wording(made.form, code if prompt_language == "item" else prompt_language)
+    return wording(
+        made.form, prompt_language_of(made.form, code) if prompt_language == "item" else prompt_language
+    )
 
 
 def _draw(total: int, limit: int | None) -> frozenset[int]:
@@ -159,8 +162,10 @@ class _Settings:
         parts = [name, f"lang:{self.language}"]
         if answers != self.language:
             parts.append(f"context:{answers}")
-        parts.append(f"prompt:{self.prompt_language}")
-        parts.append(f"wording:{_wording(self.benchmark, self.language, self.prompt_language).digest}")
+        words = _wording(self.benchmark, self.language, self.prompt_language)
+        fallen_back = self.prompt_language == "item" and words.language not in ("", self.language)
+        parts.append(f"prompt:{self.prompt_language}" + (f"={words.language}" if fallen_back else ""))
+        parts.append(f"wording:{words.digest}")
         parts += [f"norm:{grader.norm}", "shots:0"]
         if grader.reads_text:
             parts.append(f"tokens:{self.tokens}")

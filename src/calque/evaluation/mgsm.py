@@ -39,6 +39,7 @@ def read(files: Sequence[Path], language: str, wording: Wording) -> Iterator[Ite
 
 MGSM = Benchmark(
     name="mgsm",
+    about="MGSM: TSV files",
     form="maths",
     read=read,
     graders=arithmetic.graders,

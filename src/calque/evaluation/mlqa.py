@@ -48,6 +48,7 @@ def _answer_language(files: Sequence[Path], language: str) -> str:
 
 MLQA = Benchmark(
     name="mlqa",
+    about="MLQA: SQuAD-form JSON",
     form="qa",
     read=squad_form.read,
     graders=_graders,

@@ -112,6 +112,7 @@ def _graders(_language: str) -> tuple[Grader, ...]:
 
 MMLU = Benchmark(
     name="mmlu",
+    about="MMLU: a folder, or CSV files",
     form="mmlu",
     read=read,
     graders=_graders,

@@ -34,6 +34,7 @@ def _is_best(scores: tuple[float, ...] | list[float], item: Item) -> float:
 
 MMLU_CLOZE = Benchmark(
     name="mmlu_cloze",
+    about="MMLU's files asked without options, for models that cannot name letters",
     form="mmlu_cloze",
     read=read,
     graders=lambda _language: (

@@ -38,6 +38,7 @@ def read(files: Sequence[Path], language: str, wording: Wording) -> Iterator[Ite
 
 MSVAMP = Benchmark(
     name="msvamp",
+    about="MSVAMP: JSON lines",
     form="maths",
     read=read,
     graders=arithmetic.graders,

@@ -85,6 +85,7 @@ def _finished(_item: Item, reply: Reply) -> dict[str, float]:
 
 OPEN = Benchmark(
     name="open",
+    about="open-ended questions without gold answers, as JSON lines: answers are kept, for a judge",
     form=None,
     read=read,
     graders=lambda _language: (Grader("none", ("finished",), _finished), LANGUAGE),

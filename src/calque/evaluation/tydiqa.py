@@ -43,6 +43,7 @@ def _graders(language: str) -> tuple[Grader, ...]:
 
 TYDIQA = Benchmark(
     name="tydiqa",
+    about="TyDi QA's gold passage task: SQuAD-form JSON",
     form="qa",
     read=read,
     graders=_graders,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
-from typing import Literal
+from typing import Any
 
 import yaml
 
@@ -16,7 +16,7 @@ from calque.errors import DataError, Problem
 from calque.languages import language as language_of
 from calque.records import Conversation, Message
 
-Form = Literal["qa", "mmlu", "mmlu_cloze", "bbh", "maths"]
+Form = str  # the name of a block in the files
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -54,27 +54,36 @@ def options(choices: tuple[str, ...]) -> str:
 def wording(form: Form, language: str) -> Wording:
     """The packaged wording of a form in a language; a `DataError` that names the file to add where there is none."""
     code = language_of(language).code
-    text = (
-        _folder().joinpath(f"{code}.yaml").read_text(encoding="utf-8") if code in wording_languages() else ""
-    )
-    if not text:
+    block = _blocks(code).get(form)
+    if block is None:
         raise DataError(
             Problem(
-                f"there are no benchmark prompts in {language_of(code).name} ({code})",
-                remedy=f"add src/calque/prompts/benchmarks/{code}.yaml (en.yaml shows the form), or set the prompt "
-                f"language to en; there are: {', '.join(wording_languages())}",
+                f"there are no benchmark prompts of the form {form!r} in {language_of(code).name} ({code})",
+                remedy=f"add them to src/calque/prompts/benchmarks/{code}.yaml (en.yaml shows the form), or set the "
+                f"prompt language to en; there are: {', '.join(wording_languages(form))}",
             )
         )
-    block = yaml.safe_load(text)[form]
     return Wording(code, block["instruction"], block["input"])
 
 
+def prompt_language_of(form: Form, language: str) -> str:
+    """The language in which items are asked that are to be asked in their own: English where that has no wording."""
+    code = language_of(language).code
+    return code if form in _blocks(code) else "en"
+
+
 @cache
-def wording_languages() -> tuple[str, ...]:
-    """The languages that have prompts."""
-    return tuple(
-        sorted(f.name.removesuffix(".yaml") for f in _folder().iterdir() if f.name.endswith(".yaml"))
-    )
+def wording_languages(form: Form) -> tuple[str, ...]:
+    """The languages that have prompts of a form."""
+    codes = sorted(f.name.removesuffix(".yaml") for f in _folder().iterdir() if f.name.endswith(".yaml"))
+    return tuple(code for code in codes if form in _blocks(code))
+
+
+@cache
+def _blocks(code: str) -> dict[str, Any]:
+    """The blocks of a language's file by form; none where there is no file."""
+    file = _folder().joinpath(f"{code}.yaml")
+    return dict(yaml.safe_load(file.read_text(encoding="utf-8"))) if file.is_file() else {}
 
 
 def _folder() -> Traversable:

@@ -41,6 +41,7 @@ def _answer_language(files: Sequence[Path], language: str) -> str:
 
 XQUAD = Benchmark(
     name="xquad",
+    about="XQuAD, or any SQuAD-form JSON",
     form="qa",
     read=squad_form.read,
     graders=_graders,

@@ -193,7 +193,7 @@ class _Resolver:
             [*self.recipe.evaluate.languages, *(code for codes in own for code in codes)]
         )
         for name in BENCHMARK_FIELDS:
-            given = getattr(self.recipe.evaluate, name)
+            given = self.recipe.evaluate.files_of(name)
             if given is None:
                 continue
             by_language = given if isinstance(given, dict) else self._spread(name, given, wanted)

@@ -6,15 +6,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, field_serializer, field_validator
+from pydantic import AfterValidator, Field, create_model, field_serializer, field_validator
 
+from calque.evaluation.benchmarks import BENCHMARKS
 from calque.recipes.names import Code, CodeOrX, Name
 from calque.recipes.sources import Form, PerLanguage, Sources
 from calque.tuning.settings import TuningSettings
 
 Way = Literal["direct", "chat", "pivot"]
+BENCHMARK_FIELDS = tuple(BENCHMARKS)
+ONLY_OPTIONS = tuple(name for name, made in BENCHMARKS.items() if not made.writes)  # nothing is written there
 Amount = Annotated[int, Field(ge=0)] | Annotated[float, Field(gt=0, le=1)] | Literal["all"]
 
 
@@ -180,11 +183,8 @@ class System(Form):
         return tuning.model_dump(mode="json", exclude_unset=True)
 
 
-class Evaluate(Form):
-    """Benchmarks, by their official files. Every system is scored in x and in English.
-
-    A benchmark is given as a file or folder name with `{language}` in it, or as one name for each code.
-    """
+class EvaluateSettings(Form):
+    """How benchmarks are asked, whichever they are."""
 
     languages: list[CodeOrX] = Field(["en", "x"], description="languages to score in: x, and codes")
     prompt_language: Literal["item", "en"] = Field("item", description="language of the prompts' wording")
@@ -204,20 +204,6 @@ class Evaluate(Form):
         "auto",
         description="precision of answering; auto = fp32 on a CPU, bf16 where an accelerator computes in it",
     )
-    xquad: PerLanguage | None = Field(None, description="XQuAD, or any SQuAD-form JSON")
-    mlqa: PerLanguage | None = Field(None, description="MLQA")
-    mmlu: PerLanguage | None = Field(None, description="MMLU: a folder, or CSV files")
-    mmlu_cloze: PerLanguage | None = Field(
-        None, description="MMLU's files asked without options, for models that cannot name letters"
-    )
-    bbh: PerLanguage | None = Field(None, description="BIG-Bench Hard: a folder, or JSON files")
-    tydiqa: PerLanguage | None = Field(None, description="TyDi QA's gold passage task: SQuAD-form JSON")
-    mgsm: PerLanguage | None = Field(None, description="MGSM: TSV files")
-    msvamp: PerLanguage | None = Field(None, description="MSVAMP: JSON lines")
-    open: PerLanguage | None = Field(
-        None,
-        description="open-ended questions without gold answers, as JSON lines: answers are kept, for a judge",
-    )
 
     @field_validator("max_new_tokens")
     @classmethod
@@ -229,9 +215,28 @@ class Evaluate(Form):
             )
         return given
 
+    def files_of(self, benchmark: str) -> PerLanguage | None:
+        """The files of a benchmark, as they are given; None where it is not asked."""
+        given: PerLanguage | None = getattr(self, benchmark)
+        return given
 
-BENCHMARK_FIELDS = ("xquad", "mlqa", "tydiqa", "mmlu", "mmlu_cloze", "bbh", "mgsm", "msvamp", "open")
-ONLY_OPTIONS = ("mmlu_cloze",)  # nothing is written there
+
+if TYPE_CHECKING:
+    Evaluate = EvaluateSettings
+else:
+    Evaluate = create_model(
+        "Evaluate",
+        __base__=EvaluateSettings,
+        __module__=__name__,
+        __doc__="""Benchmarks, by their official files. Every system is scored in x and in English.
+
+    A benchmark is given as a file or folder name with `{language}` in it, or as one name for each code.
+    """,
+        **{
+            name: (PerLanguage | None, Field(None, description=made.about))
+            for name, made in BENCHMARKS.items()
+        },
+    )
 
 
 class Recipe(Form):

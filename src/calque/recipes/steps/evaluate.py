@@ -99,7 +99,10 @@ class Evaluate:
         self._asking()
         asked = self._items()
         dropped = "".join(f", {n:,} × {reason}" for reason, n in asked.reasons().items())
-        return f"{len(asked.items):,} questions{dropped}"
+        words = asked.items[0].conversation[0].language
+        wanted = self.evaluate.prompt_language == "item" and words != self.benchmark.language
+        prompts = f", asked in {words}: there are no prompts in {self.benchmark.language}" if wanted else ""
+        return f"{len(asked.items):,} questions{dropped}{prompts}"
 
     def _asking(self) -> Asking:
         from calque.evaluation.asking import asking
