@@ -115,3 +115,40 @@ def test_a_batch_answers_as_its_members_do(architecture: tuple[Path, bool]) -> N
     choices = [["A", "B", "the fox"]] * 3
     for row, one in zip(engine.choose(asked, choices), asked, strict=True):
         assert row == pytest.approx(engine.choose([one], choices[:1])[0], abs=1e-4)
+
+
+def test_choices_behind_a_shared_prompt_count_as_each_does_alone(architecture: tuple[Path, bool]) -> None:
+    _compare_choices(architecture[0])
+
+
+@pytest.mark.parametrize("form", [hub.MambaConfig, hub.FalconH1Config], ids=["mamba", "hybrid"])
+def test_models_without_keys_of_every_position_choose_too(form: Any, foundry: Any, tmp_path: Path) -> None:
+    tokenizer = foundry.tokenizer("bytes")
+    ends = dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), tokenizer.eos_token_id)
+    sizes: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 2}
+    if form is not hub.MambaConfig:
+        sizes |= {
+            "intermediate_size": 64, "num_attention_heads": 4, "num_key_value_heads": 2, "mamba_d_ssm": 32,
+            "mamba_n_heads": 4, "mamba_d_head": 8, "mamba_d_state": 8, "mamba_chunk_size": 16,
+        }  # fmt: skip
+    torch.manual_seed(0)
+    model = hub.AutoModelForCausalLM.from_config(form(vocab_size=len(tokenizer), **sizes, **ends))
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    _compare_choices(tmp_path)
+
+
+def _compare_choices(folder: Path) -> None:
+    """Scores of a batch of prompts, some longer than a sliding window, against one forward pass for each choice."""
+    files = find_model(str(folder))
+    model = load_model(files, dtype=torch.float32, device=torch.device("cpu"))
+    engine = TransformersEngine(model, make_encoder(load_tokenizer(files), "plain"), "m")
+    asked = [(Message("user", text, "en"),) for text in ("the dog", "il lupo è nel bosco " * 6, "a")]
+    choices = [("in the wood", "A", "on the mountain and in town"), ("no", "not at all"), ("A", "B")]
+    found = engine.choose(asked, choices)
+    for prompt, row, scores in zip(engine.encoder.encode_prompts(asked), choices, found, strict=True):
+        for answer, score in zip(engine.encoder.encode_answers(row), scores, strict=True):
+            with torch.no_grad():
+                logits = model(torch.tensor([prompt + answer]), use_cache=False).logits[0].log_softmax(-1)
+            alone = sum(float(logits[len(prompt) - 1 + i, token]) for i, token in enumerate(answer))
+            assert score == pytest.approx(alone, abs=1e-4)

@@ -10,11 +10,12 @@ import torch
 from transformers import GenerationConfig
 
 from calque.engines import Completion, Progress, Sampling, Scores
+from calque.engines.choosing import Asked, score_choices
 from calque.engines.drawing import Drawing
 from calque.prompts.encoding import Encoder
 from calque.records import Conversation
 
-Row = tuple[list[int], list[list[int]]]  # what runs, and the answers whose last id its last position predicts
+LOGITS = 1 << 27  # of answers, held at a time: half a gigabyte in fp32
 
 
 class TransformersEngine:
@@ -88,32 +89,39 @@ class TransformersEngine:
     ) -> Iterator[tuple[int, Scores]]:
         """Log-likelihoods of a prompt's choices, as soon as the last of them is known.
 
-        Where every choice is one token, the prompt runs once for all of them. A prompt that does not fit the model's
-        context with its longest choice gets no scores: an empty tuple.
+        The prompt runs once for all of its choices. A prompt that does not fit the model's context with its longest
+        choice gets no scores: an empty tuple.
         """
         prompts = self.encoder.encode_prompts(conversations)
         texts = sorted({choice for row in choices for choice in row})
         ids_of = dict(zip(texts, self.encoder.encode_answers(texts), strict=True))
-        rows: list[Row] = []  # one or several a prompt
-        owners: list[tuple[int, int]] = []  # (prompt, first choice) of each row
-        for i, (prompt, row) in enumerate(zip(prompts, choices, strict=True)):
-            answers = [ids_of[choice] for choice in row]
-            if len(prompt) + max(map(len, answers)) > self.longest:
-                yield i, ()
-            elif all(len(a) == 1 for a in answers):
-                rows.append((prompt, answers))
-                owners.append((i, 0))
-            else:
-                for j, answer in enumerate(answers):
-                    rows.append((prompt + answer[:-1], [answer]))
-                    owners.append((i, j))
-        known: dict[int, dict[int, float]] = {}
-        for batch in self._batches([ids for ids, _ in rows], range(len(rows)), 0):
-            for r, values in zip(batch, self._score([rows[r] for r in batch]), strict=True):
-                i, first = owners[r]
-                known.setdefault(i, {}).update(enumerate(values, start=first))
-                if len(known[i]) == len(choices[i]):
-                    yield i, tuple(value for _, value in sorted(known.pop(i).items()))
+        answers = [[ids_of[choice] for choice in row] for row in choices]
+        longest = [max(map(len, row), default=0) for row in answers]
+        fitting = [i for i, ids in enumerate(prompts) if len(ids) + longest[i] <= self.longest and answers[i]]
+        yield from ((i, ()) for i in sorted({*range(len(prompts))} - {*fitting}))
+        for batch in self._choice_batches(prompts, answers, fitting):
+            asked = [Asked(prompts[i], answers[i]) for i in batch]
+            yield from zip(batch, score_choices(self.model, asked, self.stop_id), strict=True)
+
+    def _choice_batches(
+        self, prompts: Sequence[Sequence[int]], answers: Sequence[list[list[int]]], which: Sequence[int]
+    ) -> Iterator[list[int]]:
+        """Indices `which` in falling length, cut by the token budget and by the room that logits of the answers take."""
+        vocabulary = int(self.model.config.get_text_config().vocab_size)
+        batch: list[int] = []
+        rows = behind = 0
+        for i in sorted(which, key=lambda i: (-len(prompts[i]), i)):
+            deep = max(map(len, answers[i])) - 1
+            more = len(answers[i]) if deep else 1
+            longest = len(prompts[batch[0] if batch else i]) + max(behind, deep)
+            room = max(longest / self.tokens_per_batch, max(behind, deep) * vocabulary / LOGITS)
+            if batch and (rows + more) * room > 1:
+                yield batch
+                batch, rows, behind = [], 0, 0
+            batch.append(i)
+            rows, behind = rows + more, max(behind, deep)
+        if batch:
+            yield batch
 
     def _batches(
         self, prompts: Sequence[Sequence[int]], which: Sequence[int], more: int
@@ -142,27 +150,3 @@ class TransformersEngine:
             input_ids=ids, attention_mask=mask, max_new_tokens=max_new_tokens, logits_processor=drawing
         )
         return [list(row) for row in output[:, longest:].tolist()]
-
-    @torch.inference_mode()
-    def _score(self, rows: list[Row]) -> Iterator[list[float]]:
-        """Log-probabilities of answers.
-
-        Only the logits of the last positions are computed: of a whole row they would be rows × tokens × vocabulary.
-        """
-        longest = max(len(ids) for ids, _ in rows)
-        device = self.model.device
-        ids = torch.tensor([[self.stop_id] * (longest - len(r)) + r for r, _ in rows], device=device)
-        mask = torch.tensor([[0] * (longest - len(r)) + [1] * len(r) for r, _ in rows], device=device)
-        logits = self.model(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=(mask.cumsum(1) - 1).clamp(min=0),
-            logits_to_keep=max(len(answers[0]) for _, answers in rows),
-            use_cache=False,
-        ).logits
-        for i, (_, answers) in enumerate(rows):
-            span = logits[i, -len(answers[0]) :].float().log_softmax(-1)
-            if len(answers[0]) == 1:
-                yield [float(span[0, answer[0]]) for answer in answers]
-            else:
-                yield [float(span.gather(1, torch.tensor(answers[0], device=device)[:, None]).sum())]
