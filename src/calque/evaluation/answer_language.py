@@ -11,6 +11,8 @@ from calque.evaluation.items import Item, Reply
 from calque.evaluation.word_count import word_count
 
 FEWEST_WORDS = 5
+# Told apart by few words: either is taken for the other, as in SEA-HELM.
+_HARDLY_ANOTHER = {"id": "ms", "ms": "id"}
 
 
 def in_language(text: str, language: str) -> bool | None:
@@ -19,7 +21,7 @@ def in_language(text: str, language: str) -> bool | None:
         return None
     from calque.identify import identify
 
-    return identify(text).code == language
+    return identify(text).code in (language, _HARDLY_ANOTHER.get(language))
 
 
 def _grade(item: Item, reply: Reply) -> dict[str, float]:

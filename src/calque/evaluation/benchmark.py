@@ -37,13 +37,26 @@ class Grader:
 
 
 @dataclass(frozen=True, slots=True)
+class Pooled:
+    """Metrics of all answers together, which are no mean over items: BLEU, or the share of all instructions.
+
+    `counts` are an answer's numbers, and `score` makes the metrics of their sums, as shares in [0, 1].
+    """
+
+    norm: str
+    metrics: tuple[str, ...]
+    counts: Callable[[Item, Reply], Sequence[float]]
+    score: Callable[[Sequence[float]], Mapping[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
 class Benchmark:
     """One benchmark. Adding one takes one module and one row in `benchmarks.BENCHMARKS`.
 
     `about` says in a recipe's settings what files it takes; `form` names the block of `prompts/benchmarks/*.yaml`.
     `read(files, language, wording)` yields items and rows put aside; `answer_language(files, language)` is the
     language of the golds where it is not that of the questions; `verdict` is the metric by which an answer is
-    called correct; `chooses` asks for the log-likelihoods of the options' letters or texts too, and without `writes`
+    called correct; `pooled` makes the scores that are no means; `chooses` asks for the log-likelihoods of the options' letters or texts too, and without `writes`
     for nothing else; `per_group` makes a score row per group, and the mean over groups in place of the mean over items. `max_new_tokens` is the default for answers.
     A folder given in place of files stands for its files with that `ending`, or for those in one of `folders`. Where
     `form` is None the questions are asked as they stand.
@@ -61,4 +74,5 @@ class Benchmark:
     chooses: Literal["", "letters", "texts"] = ""
     writes: bool = True
     per_group: bool = False
+    pooled: Callable[[str], tuple[Pooled, ...]] = lambda _language: ()
     answer_language: Callable[[Sequence[Path], str], str] = lambda _files, language: language

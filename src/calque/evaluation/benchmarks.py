@@ -11,6 +11,7 @@ import difflib
 from calque.errors import DataError, Problem
 from calque.evaluation.bbh import BBH
 from calque.evaluation.benchmark import Benchmark
+from calque.evaluation.ifeval import IFEVAL
 from calque.evaluation.mgsm import MGSM
 from calque.evaluation.mlqa import MLQA
 from calque.evaluation.mmlu import MMLU
@@ -22,7 +23,7 @@ from calque.evaluation.xquad import XQUAD
 
 BENCHMARKS: dict[str, Benchmark] = {
     benchmark.name: benchmark
-    for benchmark in (XQUAD, MLQA, TYDIQA, MMLU, MMLU_CLOZE, BBH, MGSM, MSVAMP, OPEN)
+    for benchmark in (XQUAD, MLQA, TYDIQA, MMLU, MMLU_CLOZE, BBH, MGSM, MSVAMP, IFEVAL, OPEN)
 }
 
 

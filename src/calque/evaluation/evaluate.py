@@ -13,12 +13,12 @@ from calque.engines import Engine, Progress
 from calque.errors import DataError, Problem, UsageError
 from calque.evaluation.asking import Asking
 from calque.evaluation.asking import replies as ask
-from calque.evaluation.benchmark import Benchmark, Grader
+from calque.evaluation.benchmark import Benchmark, Grader, Pooled
 from calque.evaluation.benchmarks import benchmark_of
 from calque.evaluation.items import Item, ItemSet, Reply
 from calque.evaluation.scores import VERSION, Score
 from calque.evaluation.source import digest, gather
-from calque.evaluation.statistics import RESAMPLES, mean_interval, stratified_interval
+from calque.evaluation.statistics import RESAMPLES, mean_interval, pooled_intervals, stratified_interval
 from calque.evaluation.wording import AS_IT_STANDS, Wording, prompt_language_of, wording
 from calque.languages import language as language_of
 from calque.randomness import stream
@@ -62,7 +62,10 @@ def evaluate(
     graders = put.graders(made, asked.items[0].language)
     grades = [_grade(graders, item, reply) for item, reply in zip(asked.items, replies, strict=True)]
     settings = _Settings(made, language_of(language).code, prompt_language, tokens, seed, model, put)
-    scores = list(_scores(settings, asked, graders, replies, grades))
+    scores = [
+        *_scores(settings, asked, graders, replies, grades),
+        *_pooled_scores(settings, asked, replies),
+    ]
     folder = Path(out)
     write_jsonl(folder / "answers.jsonl", _answers(made, asked.items, replies, grades))
     write_jsonl(folder / "dropped.jsonl", (row.to_row() for row in asked.dropped))
@@ -156,7 +159,7 @@ class _Settings:
     model: str
     put: Asking
 
-    def signature(self, name: str, asked: ItemSet, grader: Grader, skipped: int = 0) -> str:
+    def signature(self, name: str, asked: ItemSet, grader: Grader | Pooled, skipped: int = 0) -> str:
         """How a score was made, as `name|key:value|…`; `skipped` items the metric does not apply to."""
         answers = asked.items[0].language
         parts = [name, f"lang:{self.language}"]
@@ -167,7 +170,7 @@ class _Settings:
         parts.append(f"prompt:{self.prompt_language}" + (f"={words.language}" if fallen_back else ""))
         parts.append(f"wording:{words.digest}")
         parts += [f"norm:{grader.norm}", "shots:0"]
-        if grader.reads_text:
+        if isinstance(grader, Pooled) or grader.reads_text:
             parts.append(f"tokens:{self.tokens}")
         parts += self.put.signature
         parts += [f"n:{len(asked.items)}/{asked.total}", f"data:{asked.data}"]
@@ -218,6 +221,27 @@ def _scores(
                         label, asked, grader, sum(len(groups[g]) for g in of) - len(members)
                     ),
                 )
+
+
+def _pooled_scores(settings: _Settings, asked: ItemSet, replies: Sequence[Reply]) -> Iterator[Score]:
+    """A row per metric of all answers together."""
+    name = settings.benchmark.name
+    for pooled in settings.benchmark.pooled(asked.items[0].language):
+        counts = [pooled.counts(item, reply) for item, reply in zip(asked.items, replies, strict=True)]
+        for metric, interval in pooled_intervals(counts, pooled.score, settings.seed).items():
+            yield Score(
+                benchmark=name,
+                language=settings.language,
+                metric=metric,
+                value=interval.value,
+                low=interval.low,
+                high=interval.high,
+                n=len(asked.items),
+                answered=sum(bool(reply.text.strip()) for reply in replies),
+                ceiling=sum(item.answerable for item in asked.items) / len(asked.items),
+                model=settings.model,
+                signature=settings.signature(name, asked, pooled),
+            )
 
 
 def _answers(

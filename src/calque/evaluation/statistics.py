@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,6 +56,28 @@ def stratified_interval(strata: Sequence[Sequence[float]], seed: int, resamples:
     value = sum(sum(scores) / len(scores) for scores in strata) / len(strata)
     low, high = _percentiles(means / len(strata))
     return Interval(value, min(low, value), max(high, value))
+
+
+def pooled_intervals(
+    counts: Sequence[Sequence[float]],
+    score: Callable[[Sequence[float]], Mapping[str, float]],
+    seed: int,
+    resamples: int = RESAMPLES,
+) -> dict[str, Interval]:
+    """Metrics of the sums of the items' counts, with intervals: the items are resampled, then summed. None may be empty."""
+    rows = np.asarray(counts, dtype=np.float64)
+    kinds, times = np.unique(rows, axis=0, return_counts=True)
+    random, found = stream(seed, "pooled"), []
+    for size in _chunks(resamples, max(1, _CELLS // len(kinds))):
+        found += [
+            score(sums) for sums in (random.multinomial(len(rows), times / len(rows), size=size) @ kinds)
+        ]
+    whole = score(rows.sum(axis=0))
+    intervals = {}
+    for metric, value in whole.items():
+        low, high = _percentiles(np.array([drawn[metric] for drawn in found]))
+        intervals[metric] = Interval(value, min(low, value), max(high, value))
+    return intervals
 
 
 def paired_difference(
