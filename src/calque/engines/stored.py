@@ -78,18 +78,19 @@ class StoredEngine:
         *,
         max_new_tokens: int,
         sampling: Sampling | None = None,
+        check: Callable[[Completion], Failure | None] | None = None,
         progress: Progress | None = None,
     ) -> list[Completion | Failure]:
-        """Answers, and failures where there is none."""
-        parameters = {
-            "max_new_tokens": max_new_tokens,
-            "sampling": None if sampling is None else asdict(sampling),
-        }
+        """Answers, and failures where there is none. An answer of which `check` makes a failure is not kept."""
+        drawn = None if sampling is None else asdict(sampling)
+        parameters = {"max_new_tokens": max_new_tokens, "sampling": drawn}
         requests = [self._request("complete", c, parameters) for c in conversations]
 
         def ask(which: Sequence[int]) -> Iterator[tuple[int, Completion | Failure]]:
             chosen = [conversations[i] for i in which]
-            return self.engine.answers(chosen, max_new_tokens=max_new_tokens, sampling=sampling)
+            for i, answer in self.engine.answers(chosen, max_new_tokens=max_new_tokens, sampling=sampling):
+                failed = check(answer) if check is not None and isinstance(answer, Completion) else None
+                yield i, failed or answer
 
         return self._through(requests, ask, asdict, lambda row: Completion(**row), progress)
 

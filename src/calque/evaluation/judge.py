@@ -1,0 +1,225 @@
+"""A model as a judge of answers to open questions: which of two systems answered better, item by item.
+
+Each pair is shown in both orders, and what the judge says of it counts only if it says so in both: else it is a tie. What needs no
+judge is not put to one: answers that are the same tie, an empty one loses, and so does one in a wrong language. A request that fails
+is asked again; what stays without a verdict is told, and is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Literal, Protocol, TypeVar
+
+from calque.engines import Completion, Failure, Progress, Sampling
+from calque.evaluation.answer_language import in_language
+from calque.evaluation.verdicts import HowGood, Which, holds, read_verdict
+from calque.prompts.judging import JudgeWording
+from calque.records import Conversation
+
+Mode = Literal["pairwise", "single"]
+Winner = Literal["first", "second", "tie", ""]  # "": no verdict
+Why = Literal["judged", "flipped", "language", "empty", "same", "unjudged"]
+AGAIN = (
+    None,
+    Sampling(temperature=0.7, seed=1),
+    Sampling(temperature=0.7, seed=2),
+)  # how each request is tried, in turn
+FIRST_CHUNK, CHUNK = 16, 256  # contests between two looks at what they cost
+_OTHER: dict[str, Winner] = {"first": "second", "second": "first"}
+_Form = TypeVar("_Form", Which, HowGood)
+
+
+class JudgeEngine(Protocol):
+    """What judges: an engine behind a store, which keeps an answer only if it holds a verdict."""
+
+    def attempt(
+        self,
+        conversations: Sequence[Conversation],
+        *,
+        max_new_tokens: int,
+        sampling: Sampling | None = None,
+        check: Callable[[Completion], Failure | None] | None = None,
+        progress: Progress | None = None,
+    ) -> list[Completion | Failure]:
+        """Answers, and failures where there is none that passes the check."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """One question and the answers of two systems to it, in the language of the question."""
+
+    item: str
+    question: str
+    first: str
+    second: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Who won a contest, and why. `said` is what the judge said with the first system's answer shown first, then second.
+
+    Of single ratings, `ratings` are those of the first and of the second system's answer. `failure` tells why there is no verdict;
+    `tokens` are those written, `prompt_tokens` those read.
+    """
+
+    contest: Contest
+    winner: Winner
+    why: Why
+    said: tuple[Winner, ...] = ()
+    ratings: tuple[int, ...] = ()
+    failure: str = ""
+    tokens: int = 0
+    prompt_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a judge costs, per million tokens read and written, and how much may be spent; in whatever currency."""
+
+    read: float = 0.0
+    written: float = 0.0
+    budget: float | None = None
+
+    def of(self, prompt_tokens: float, tokens: float) -> float:
+        """The cost of so many tokens."""
+        return (prompt_tokens * self.read + tokens * self.written) / 1e6
+
+
+def judge(
+    contests: Sequence[Contest],
+    engine: JudgeEngine,
+    wording: Callable[[str], JudgeWording],
+    *,
+    mode: Mode = "pairwise",
+    max_new_tokens: int = 512,
+    price: Price | None = None,
+    ask_all: bool = False,
+    progress: Progress | None = None,
+) -> list[Judged]:
+    """A verdict for each contest, in their order; `wording` is that for a language. With `ask_all` even what needs no judge is put to it.
+
+    Where the budget would not hold for the next chunk of contests, the rest stays unjudged, for the reason `over_budget`.
+    """
+    price = price or Price()
+    found: list[Judged] = []
+    waiting = iter(contests)
+    while some := list(islice(waiting, CHUNK if found else FIRST_CHUNK)):
+        if _over_budget(found, len(some), price):
+            found += [Judged(c, "", "unjudged", failure="over_budget") for c in (*some, *waiting)]
+            break
+        found += _chunk(some, engine, wording, mode, max_new_tokens, ask_all)
+        if progress is not None:
+            progress(len(some))
+    return found
+
+
+def _over_budget(found: Sequence[Judged], more: int, price: Price) -> bool:
+    """Whether so many more, as dear as those before on average, would cost more than may be spent."""
+    if price.budget is None:
+        return False
+    spent = sum(price.of(j.prompt_tokens, j.tokens) for j in found)
+    return spent * (1 + more / max(1, len(found))) > price.budget if found else price.budget <= 0
+
+
+def _chunk(
+    contests: Sequence[Contest],
+    engine: JudgeEngine,
+    wording: Callable[[str], JudgeWording],
+    mode: Mode,
+    max_new_tokens: int,
+    ask_all: bool,
+) -> Iterator[Judged]:
+    decided = [None if ask_all else _without_judge(contest) for contest in contests]
+    open_ = [c for c, d in zip(contests, decided, strict=True) if d is None]
+    ask = _pairwise if mode == "pairwise" else _single
+    verdicts = iter(ask(open_, engine, wording, max_new_tokens))
+    for found in decided:
+        yield found if found is not None else next(verdicts)
+
+
+def _without_judge(contest: Contest) -> Judged | None:
+    """What needs no judge."""
+    first, second = contest.first.strip(), contest.second.strip()
+    if first == second:
+        return Judged(contest, "tie", "same")
+    if not first or not second:
+        return Judged(contest, "second" if not first else "first", "empty")
+    wrong = [in_language(text, contest.language) is False for text in (first, second)]
+    if any(wrong):
+        return Judged(contest, "tie" if all(wrong) else "second" if wrong[0] else "first", "language")
+    return None
+
+
+def _pairwise(
+    contests: Sequence[Contest],
+    engine: JudgeEngine,
+    wording: Callable[[str], JudgeWording],
+    max_new_tokens: int,
+) -> Iterator[Judged]:
+    shown = [
+        wording(c.language).which(c.question, a, b, c.language)
+        for c in contests
+        for a, b in ((c.first, c.second), (c.second, c.first))
+    ]
+    answers = _answers(shown, engine, Which, max_new_tokens)
+    for i, contest in enumerate(contests):
+        pair = answers[2 * i : 2 * i + 2]
+        failed = next((a.reason for a in pair if isinstance(a, Failure)), "")
+        told = [a for a in pair if isinstance(a, Completion)]
+        tokens, prompt_tokens = sum(a.tokens for a in told), sum(a.prompt_tokens for a in told)
+        if failed:
+            yield Judged(contest, "", "unjudged", failure=failed, tokens=tokens, prompt_tokens=prompt_tokens)
+            continue
+        straight, turned = (read_verdict(a.text, Which).verdict for a in told)
+        by_place: dict[str, Winner] = {"A": "first", "B": "second", "tie": "tie"}
+        said = (by_place[straight], _OTHER.get(by_place[turned], "tie"))
+        winner = said[0] if said[0] == said[1] else "tie"
+        why: Why = "judged" if said[0] == said[1] else "flipped"
+        yield Judged(contest, winner, why, said, tokens=tokens, prompt_tokens=prompt_tokens)
+
+
+def _single(
+    contests: Sequence[Contest],
+    engine: JudgeEngine,
+    wording: Callable[[str], JudgeWording],
+    max_new_tokens: int,
+) -> Iterator[Judged]:
+    shown = [
+        wording(c.language).how_good(c.question, text, c.language)
+        for c in contests
+        for text in (c.first, c.second)
+    ]
+    answers = _answers(shown, engine, HowGood, max_new_tokens)
+    for i, contest in enumerate(contests):
+        pair = answers[2 * i : 2 * i + 2]
+        failed = next((a.reason for a in pair if isinstance(a, Failure)), "")
+        told = [a for a in pair if isinstance(a, Completion)]
+        tokens, prompt_tokens = sum(a.tokens for a in told), sum(a.prompt_tokens for a in told)
+        if failed:
+            yield Judged(contest, "", "unjudged", failure=failed, tokens=tokens, prompt_tokens=prompt_tokens)
+            continue
+        first, second = (read_verdict(a.text, HowGood).rating for a in told)
+        winner: Winner = "first" if first > second else "second" if second > first else "tie"
+        yield Judged(
+            contest, winner, "judged", (), (first, second), tokens=tokens, prompt_tokens=prompt_tokens
+        )
+
+
+def _answers(
+    shown: Sequence[Conversation], engine: JudgeEngine, form: type[_Form], max_new_tokens: int
+) -> list[Completion | Failure]:
+    """Each asked greedily; where no verdict comes, drawn, so that it may come out otherwise."""
+    found: list[Completion | Failure] = [Failure("not_asked")] * len(shown)
+    for sampling in AGAIN:
+        missing = [i for i, answer in enumerate(found) if isinstance(answer, Failure)]
+        if missing:
+            chosen = [shown[i] for i in missing]
+            answers = engine.attempt(
+                chosen, max_new_tokens=max_new_tokens, sampling=sampling, check=holds(form)
+            )
+            for i, answer in zip(missing, answers, strict=True):
+                found[i] = answer
+    return found
