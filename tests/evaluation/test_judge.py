@@ -222,7 +222,7 @@ def test_a_system_that_wins_by_length_alone_is_even_at_equal_length() -> None:
     assert found is not None
     assert found.low <= found.value <= found.high
     assert found.value == pytest.approx(0.5, abs=0.001)
-    even = controlled([1.0, 1.0, 1.0, 0.0] * 25, [20.0, -20.0] * 50, 0)
+    even = controlled([1.0, 1.0, 1.0, 0.0] * 25, [20.0] * 50 + [-20.0] * 50, 0)
     assert even is not None
     assert even.value == pytest.approx(0.75, abs=0.02)
     assert controlled([1.0] * 20, [0.0] * 20, 0) is None
