@@ -21,7 +21,6 @@ _DATA = {  # folders that a module reads at run time
     "demonstrations/wordings.py": "prompts/translation",
     "evaluation/wording.py": "prompts/benchmarks",
     "prompts/cross_lingual.py": "prompts/cross_lingual.yaml",
-    "prompts/judging.py": "prompts/judge",
     "prompts/render.py": "prompts/templates",
     "prompts/turns.py": "prompts/chat_turns",
 }
