@@ -118,5 +118,7 @@ def summary(counts: dict[str, Any]) -> str:
     if "steps" in counts:
         words.append(f"{counts['steps']:,} steps")
     if "tokens" in counts:
-        words.append(f"{counts['tokens']:,} tokens, {counts['trained_tokens']:,} trained")
+        words.append(f"{counts['tokens']:,} tokens")
+    if "trained_tokens" in counts:
+        words.append(f"{counts['trained_tokens']:,} trained")
     return ", ".join(words)

@@ -13,7 +13,7 @@ from calque.recipes import code_version
 from calque.recipes.code_version import digest_of, sources_of
 
 PACKAGE = Path(calque.__file__).parent
-KINDS = ("demonstrate", "mix", "encode", "tune", "evaluate")
+KINDS = ("passages", "demonstrate", "mix", "encode", "tune", "evaluate")
 
 
 def test_a_mixture_depends_on_these_and_no_others() -> None:
@@ -33,6 +33,17 @@ def test_a_mixture_depends_on_these_and_no_others() -> None:
     ("kind", "counts", "does_not"),
     [
         ("demonstrate", {"corpora/tmx.py", "prompts/translation"}, {"prompts/render.py"}),
+        (
+            "passages",
+            {
+                "curation/boilerplate.yaml",
+                "near.py",
+                "identify.py",
+                "corpora/markup.py",
+                "engines/loading.py",
+            },
+            {"prompts/encoding.py", "tuning/encode.py"},
+        ),
         ("encode", {"prompts/chat.py", "prompts/templates", "tuning/encode.py"}, {"tuning/loop.py"}),
         ("tune", {"tuning/attention.py", "engines/loading.py"}, {"prompts/chat.py", "evaluation/bbh.py"}),
         (

@@ -31,6 +31,11 @@ _JSON = (".json", ".jsonl", ".ndjson")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 
 
+def has_known_form(path: Path) -> bool:
+    """Whether a file's ending tells of a form that can be read; one without an ending may be anything."""
+    return bool(form := form_of(path)) and form in (*_PLAIN, *_JSON, ".parquet", ".zip")
+
+
 @dataclass(frozen=True, slots=True)
 class PassageFiles:
     """Where the passages of a language lie, and what a passage is.
@@ -48,7 +53,7 @@ class PassageFiles:
     licence: str = ""
 
 
-def read_passages(files: PassageFiles) -> Iterator[Passage | Rejected]:
+def read_passages(*sources: PassageFiles) -> Iterator[Passage | Rejected]:
     """The passages of all files, in order. Reading goes on behind a broken file, so that all are named at once.
 
     Reasons: `empty`; `binary` (control characters: no text); `too_large` (over 2,000,000 bytes); `invalid_utf8`,
@@ -56,7 +61,7 @@ def read_passages(files: PassageFiles) -> Iterator[Passage | Rejected]:
     `DataError`.
     """
     problems: list[Problem] = []
-    for path in files.paths:
+    for files, path in ((source, path) for source in sources for path in source.paths):
         try:
             if form_of(path) == ".zip":
                 yield from _unzipped(path, files)

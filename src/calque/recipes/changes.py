@@ -21,14 +21,16 @@ SHORT = {
     "translations": ("sources", "translations"),
     "parallel": ("sources", "parallel"),
     "seed_pairs": ("sources", "seed"),
+    "passages": ("sources", "passages"),
 }  # words of the command line that stand for longer ones
 NAMED = {
     "systems": ("system", "mix"),
     "demonstrate": ("part", "view"),
 }  # what a name there names, and what it must say
-HOLDING_FILES = {*(("sources", name) for name in ("instructions", "translations", "parallel", "seed"))} | {
-    *(("evaluate", name) for name in BENCHMARK_FIELDS)
-}
+HOLDING_FILES = {
+    *(("sources", name) for name in ("instructions", "translations", "parallel", "seed", "passages"))
+} | {*(("evaluate", name) for name in BENCHMARK_FIELDS)}
+NO_FILES = ("unit", "markup", "text_field", "licence")  # settings beside files
 
 
 def change(document: Document, word: str, folder: Path) -> list[Problem]:
@@ -124,4 +126,4 @@ def _is_path(value: str, loc: Loc) -> bool:
         return Path(value).expanduser().exists()  # else the id of a model on the hub
     if loc == ("model", "template"):
         return value.endswith((".yaml", ".yml"))
-    return loc[:2] in HOLDING_FILES
+    return loc[:2] in HOLDING_FILES and loc[-1] not in NO_FILES

@@ -77,11 +77,13 @@ def _data(
     """Lines on every step on data that could be carried out, in `scratch`; faults are added to `problems`."""
     done: set[str] = set()
     for step in steps:
-        possible = step.kind in EARLY and done.issuperset(step.after) and (tokenises or step.kind != "encode")
+        possible = step.kind in EARLY and done.issuperset(step.after) and (tokenises or step.model == "")
         if not possible:
             continue  # what it needs has failed, which is told
         (scratch / step.name).mkdir()
-        work = Work(scratch / step.name, {name: scratch / name for name in step.after}, workshop, unheard)
+        work = Work(
+            scratch / step.name, {name: scratch / name for name in step.after}, workshop, unheard, trial=True
+        )
         try:
             counts = step.carry_out(work)
         except CalqueError as error:
@@ -94,7 +96,11 @@ def _data(
 def _lines(step: Step, counts: Mapping[str, Any], folder: Path) -> Iterator[str]:
     dropped = dict(counts["dropped"])
     name = step.name.removeprefix(f"{step.kind}-")
-    if step.kind == "demonstrate":
+    if step.kind == "passages":
+        tried = counts["rows"] - dropped.pop("not_tried", 0)
+        some = "of them" if tried == counts["rows"] else f"of the first {tried:,}"
+        yield f"passages in {name}: {counts['rows']:,}; {some} {counts['kept']:,} would be kept{_each(dropped)}"
+    elif step.kind == "demonstrate":
         usable = counts["kept"] + dropped.pop("not_drawn", 0)
         files = ", ".join(counts["files"])
         yield f"part {name}: {usable:,} rows of {files} can be used{_each(dropped)}; {counts['kept']:,} are taken"

@@ -17,7 +17,8 @@ from pathlib import Path
 _WORKSHOP = "recipes/steps/workshop.py"
 _BESIDE = {"encode": (_WORKSHOP,), "evaluate": (_WORKSHOP,)}
 _NOT_FOLLOWED = ("recipes", "errors")
-_DATA = {  # folders that a module reads at run time
+_DATA = {  # folders and files that a module reads at run time
+    "curation/lines.py": "curation/boilerplate.yaml",
     "demonstrations/wordings.py": "prompts/translation",
     "evaluation/wording.py": "prompts/benchmarks",
     "prompts/cross_lingual.py": "prompts/cross_lingual.yaml",

@@ -7,6 +7,7 @@ from pathlib import Path
 from calque.corpora.files import expand
 from calque.corpora.instruction_pairs import AlpacaPair, InstructionPairFiles
 from calque.corpora.pairs import PairFiles as Pairs
+from calque.corpora.passages import PassageFiles, has_known_form
 from calque.corpora.seed_pairs import SeedFiles
 from calque.errors import DataError, Problem
 from calque.recipes.document import Loc, Places
@@ -19,6 +20,8 @@ from calque.recipes.sources import (
     PairFiles,
     PairSource,
     PairTable,
+    Passages,
+    PassageSource,
     SeedSource,
 )
 
@@ -110,6 +113,36 @@ class Finder:
             return found if asked and answered else None
         parallel = self.parallel(loc, source, code, licence)
         return SeedFiles(code, parallel=parallel, licence=licence) if parallel is not None else None
+
+    def passages(self, loc: Loc, given: Passages, code: str, licence: str) -> tuple[PassageFiles, ...]:
+        """The native text that the setting at `loc` names; of a folder all files of a known form, those below it too."""
+        found = []
+        for source in given if isinstance(given, list) else [given]:
+            settings = source if isinstance(source, PassageSource) else PassageSource(files=source)
+            paths = [path for one in self.files(loc, settings.files, code) for path in self._below(loc, one)]
+            if paths:
+                found.append(
+                    PassageFiles(
+                        code,
+                        tuple(paths),
+                        settings.unit,
+                        settings.markup,
+                        settings.text_field,
+                        settings.licence or licence,
+                    )
+                )
+        return tuple(found)
+
+    def _below(self, loc: Loc, path: Path) -> list[Path]:
+        """A file itself; of a folder the files of native text."""
+        if not path.is_dir():
+            return [path]
+        found = sorted(
+            p for p in path.rglob("*") if p.is_file() and p.name[0] not in "._" and has_known_form(p)
+        )
+        if not found:
+            self.problems.append(self.places.problem(loc, f"{path}: there is no text in this folder"))
+        return found
 
     def _by_range(self, loc: Loc, names: Files, code: str) -> dict[str, Path]:
         """Files by what stands for {range} in their names; without it by their number, a single one by nothing."""

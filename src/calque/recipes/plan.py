@@ -14,6 +14,7 @@ from calque.recipes.steps.demonstrate import Demonstrate
 from calque.recipes.steps.encode import Encode
 from calque.recipes.steps.evaluate import Evaluate, is_asked
 from calque.recipes.steps.mix import Mix
+from calque.recipes.steps.passages import Passages
 from calque.recipes.steps.tune import Tune
 
 
@@ -21,7 +22,8 @@ def plan(resolved: Resolved, template: str) -> tuple[Step, ...]:
     """Every step; each stands behind those it needs."""
     recipe = resolved.recipe
     tuned = [system for system in resolved.systems if system.mix]
-    steps: list[Step] = [Demonstrate(part, recipe.sources.licence, recipe.seed) for part in resolved.parts]
+    steps: list[Step] = [Passages(given, recipe.curate.passages) for given in resolved.passages]
+    steps += [Demonstrate(part, recipe.sources.licence, recipe.seed) for part in resolved.parts]
     for system in tuned:
         steps += [Mix(system, recipe.seed), Encode(system, recipe.model, template)]
     for system in _stage_by_stage(resolved.systems):

@@ -112,6 +112,7 @@ def _spread_languages(document: Document) -> None:
         "translations": ("english", "target", "file"),
         "parallel": ("english", "target", "dolly", "oasst"),
         "seed": ("english", "target", "dolly", "oasst", "questions", "answers"),
+        "passages": ("files",),
     }
     for name, forms in forms_of.items():
         value = sources.get(name)

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from calque.corpora.writing import write_text
+from calque.recipes.changes import NO_FILES
 from calque.recipes.reading import Read
 from calque.recipes.schema import BENCHMARK_FIELDS
 
@@ -31,7 +32,8 @@ def relocated(read: Read, target: Path) -> dict[str, Any]:
         if isinstance(name, list):
             return [moved(one) for one in name]
         if isinstance(name, dict):
-            return {key: moved(one) if isinstance(one, str | list) else one for key, one in name.items()}
+            paths = {k: v for k, v in name.items() if isinstance(v, str | list) and k not in NO_FILES}
+            return {**name, **{key: moved(one) for key, one in paths.items()}}
         return Path(os.path.relpath(read.folder / Path(name).expanduser(), target)).as_posix()
 
     model = value["model"]
@@ -39,7 +41,7 @@ def relocated(read: Read, target: Path) -> dict[str, Any]:
         model["path"] = moved(model["path"])
     if model["template"].endswith((".yaml", ".yml")):
         model["template"] = moved(model["template"])
-    for name in ("instructions", "translations", "parallel"):
+    for name in ("instructions", "translations", "parallel", "seed", "passages"):
         sources = value["sources"][name]
         for code in sources:
             sources[code] = moved(sources[code])

@@ -15,7 +15,7 @@ from calque.recipes.finding import Finder
 from calque.recipes.links import Links, unknown
 from calque.recipes.mistakes import plain
 from calque.recipes.parts import Parts
-from calque.recipes.resolved import Resolved, ResolvedBenchmark, ResolvedSystem, called
+from calque.recipes.resolved import Resolved, ResolvedBenchmark, ResolvedPassages, ResolvedSystem, called
 from calque.recipes.schema import (
     BENCHMARK_FIELDS,
     ONLY_OPTIONS,
@@ -54,6 +54,7 @@ class _Resolver:
         """Everything; problems are collected on the way."""
         self._template()
         systems = [s for role, system in self.recipe.systems.items() for s in self._system(role, system)]
+        passages = tuple(self._passages())
         self._differ(systems)
         systems = Links(self.recipe, self.places, self.problems, self.notes).drawn(systems)
         benchmarks = list(self._benchmarks())
@@ -67,8 +68,24 @@ class _Resolver:
         comparisons = [pair for pair in self.recipe.comparisons if set(pair) <= roles]
         recipe = self.recipe.model_copy(update={"comparisons": comparisons})
         return Resolved(
-            recipe, tuple(self.parts.made.values()), tuple(systems), tuple(benchmarks), tuple(self.notes)
+            recipe,
+            tuple(self.parts.made.values()),
+            tuple(systems),
+            tuple(benchmarks),
+            tuple(self.notes),
+            passages,
         )
+
+    def _passages(self) -> Iterator[ResolvedPassages]:
+        """The native text of each of the recipe's languages that has any."""
+        sources = self.recipe.sources
+        for code, given in sources.passages.items():
+            if code not in (*self.recipe.languages, "en"):
+                self.notes.append(f"passages in {code} are left out: it is none of the languages")
+                continue
+            found = self.finder.passages(("sources", "passages", code), given, code, sources.licence)
+            if found:
+                yield ResolvedPassages(code, found)
 
     def _compared(self, name: str, within: Loc) -> None:
         """Tell of a comparison with what is no system, or not asked so."""

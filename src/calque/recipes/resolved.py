@@ -9,6 +9,7 @@ from typing import Literal
 
 from calque.corpora.instruction_pairs import InstructionPairFiles
 from calque.corpora.pairs import PairFiles as Pairs
+from calque.corpora.passages import PassageFiles
 from calque.corpora.seed_pairs import SeedFiles
 from calque.corpora.seed_rows import ALL_ROWS, SeedRows
 from calque.recipes.schema import Amount, ChatPart, Part, PivotPart, Recipe, Way
@@ -88,6 +89,14 @@ class ResolvedStart:
 
 
 @dataclass(frozen=True, slots=True)
+class ResolvedPassages:
+    """The native text of one language."""
+
+    language: str
+    sources: tuple[PassageFiles, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ResolvedBenchmark:
     """A benchmark in one language."""
 
@@ -105,3 +114,4 @@ class Resolved:
     systems: tuple[ResolvedSystem, ...]
     benchmarks: tuple[ResolvedBenchmark, ...]
     notes: tuple[str, ...]
+    passages: tuple[ResolvedPassages, ...] = ()

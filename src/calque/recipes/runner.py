@@ -29,6 +29,7 @@ from calque.recipes.steps.workshop import Workshop
 from calque.recipes.watch import Silent, Watcher
 
 EARLY = (
+    "passages",
     "demonstrate",
     "mix",
     "encode",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, create_model, field_serializer, field_validator
 
+from calque.curation.settings import PassageSettings
 from calque.evaluation.benchmarks import BENCHMARKS
 from calque.recipes.names import Code, CodeOrX, Name
 from calque.recipes.sources import Form, PerLanguage, Sources
@@ -239,6 +240,12 @@ else:
     )
 
 
+class Curate(Form):
+    """What is learnt from, chosen."""
+
+    passages: PassageSettings = Field(PassageSettings(), description="which passages of native text are kept")
+
+
 class Recipe(Form):
     """One page of YAML that says what is made from what, and how it is measured."""
 
@@ -253,6 +260,7 @@ class Recipe(Form):
         default_factory=list, description="pairs of systems whose difference is reported: [baseline, method]"
     )
     tuning: TuningSettings = TuningSettings()
+    curate: Curate = Curate()
     evaluate: Evaluate = Evaluate()
 
     @field_validator("languages")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from calque.corpora.passages import Markup, Unit
 from calque.recipes.names import ByLanguage
 
 Files = str | list[str]
@@ -68,9 +69,33 @@ class AnsweredQuestions(Form):
     answers: Files = Field(description="JSON lines {question_id, choices}")
 
 
+class PassageSource(Form):
+    """Native text whose files say not by themselves what a passage of them is."""
+
+    files: Files = Field(
+        description="text, Markdown, HTML, JSON or JSON lines, SQuAD-form JSON, Parquet, zip archives of these, or folders; "
+        "text and JSON may be packed (gzip, zstd)"
+    )
+    unit: Unit = Field(
+        "auto",
+        description="what a passage is: a file or row (document), what stands under a heading (section), between blank "
+        "lines (paragraph), or a line; auto = paragraphs of text, sections of Markdown and HTML, rows of JSON and Parquet",
+    )
+    markup: Markup = Field(
+        "auto",
+        description="markup to take out: none, markdown or html; auto = by the ending of the file's name",
+    )
+    text_field: str = Field(
+        "",
+        description="field or column of the text; empty = text, content, raw_content, document, passage, context or body",
+    )
+    licence: str = Field("", description="licence of the files, in place of sources.licence")
+
+
 InstructionPairSource = AlpacaPairs | DollyPairs | OasstPairs
 SeedSource = Files | AlpacaPairs | DollyPairs | OasstPairs | AnsweredQuestions
 PairSource = str | PairFiles | PairTable
+Passages = str | PassageSource | list[str | PassageSource]
 PerLanguage = Files | ByLanguage[Files]
 
 
@@ -94,5 +119,10 @@ class Sources(Form):
         default_factory=dict,
         description="English instructions with answers in x, per language: Alpaca files that hold both in a row, or parallel "
         "instruction data as above, or {questions: FILE, answers: FILE}",
+    )
+    passages: ByLanguage[Passages] = Field(
+        default_factory=dict,
+        description="native text per language, to be cut into passages and filtered (curate.passages): files, or "
+        "{files, unit, markup, text_field, licence}, or a list of these",
     )
     licence: str = Field("", description="licence of the files, kept with every row made from them")

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from calque.errors import Problem, RunError
 from calque.reports.counts import read_counts, read_fertility, read_lengths
 from calque.reports.pace import read_pace
+from calque.reports.passages import read_passages
 from calque.reports.ratings import read_ratings
 from calque.reports.reading import number, read_object, read_rows, read_text, shaped
 from calque.reports.run import LossPoint, Manifest, Run, Score, Step, System
@@ -58,6 +59,11 @@ def read_run(folder: Path) -> Run:
         pace=_present((name, read_pace(places[step.name])) for name, step in tuned.items()),
         lineage=_present((name, _lineage(places[step.name])) for name, step in tuned.items()),
         samples=_present((name, tuple(_segments(place))) for name, place in encoded.items()),
+        passages=tuple(
+            native
+            for step in steps
+            if step.kind == "passages" and (native := read_passages(places[step.name], counts.get(step.name)))
+        ),
         asked={key: counts[name] for key, name in asked.items() if name in counts},
         answer_files={key: places[name] / "answers.jsonl" for key, name in asked.items()},
         ratings=read_ratings(folder),

@@ -21,6 +21,7 @@ from calque.reports.folder import read_run
 from calque.reports.layout import MOST_ACROSS, layout
 from calque.reports.leads import leads
 from calque.reports.pace import pace_costs, pace_panels
+from calque.reports.passages import STYLES, bars
 from calque.reports.people import people
 from calque.reports.run import Run
 from calque.reports.side_by_side import side_by_side
@@ -74,6 +75,8 @@ def _view(run: Run) -> dict[str, Any]:
         "pace": pace_panels(run),
         "pace_costs": pace_costs(run),
         "people": people(run),
+        "passages": bars(run.passages),
+        "passage_groups": STYLES,
         "samples": draw_samples(run),
         "style": partial(style_of, run),
     }

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from calque.reports.counts import Counts, Fertility, Length
+from calque.reports.passages import Passages
 from calque.reports.ratings import Rating
 from calque.reports.reading import number, read_rows
 
@@ -173,6 +174,7 @@ class Run:
     pace: Mapping[str, tuple[PacePoint, ...]]
     lineage: Mapping[str, Mapping[str, Any]]
     samples: Mapping[str, tuple[tuple[str, bool], ...]]
+    passages: tuple[Passages, ...]
     asked: Mapping[tuple[str, str, str], Counts]
     answer_files: Mapping[tuple[str, str, str], Path]
     ratings: tuple[Rating, ...] = ()

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 
 from calque.recipes.steps.workshop import Workshop
 
-Kind = Literal["demonstrate", "mix", "encode", "tune", "evaluate"]
+Kind = Literal["passages", "demonstrate", "mix", "encode", "tune", "evaluate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Work:
     """What a step is given: the folder to write into, the folders of the steps before it, the model, a progress bar.
 
     `progress(done, total, note)` may be called as often as one likes. Of several processes only the one that
-    `leads` writes.
+    `leads` writes. On `trial` what a step makes is thrown away: long work may stop once it is clear what it comes to.
     """
 
     folder: Path
@@ -25,6 +25,7 @@ class Work:
     workshop: Workshop
     progress: Progress
     leads: bool = True
+    trial: bool = False
 
 
 class Progress(Protocol):
