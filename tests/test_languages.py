@@ -28,4 +28,11 @@ def test_an_unknown_code_says_what_may_be_meant() -> None:
 
 def test_direction_and_words() -> None:
     assert {code for code, row in LANGUAGES.items() if row.direction == "rtl"} == {"ar", "fa", "he", "ur"}
-    assert {code for code, row in LANGUAGES.items() if row.words == "characters"} == {"zh", "ja", "th"}
+    assert {code for code, row in LANGUAGES.items() if row.words == "characters"} == {
+        "zh",
+        "ja",
+        "th",
+        "km",
+        "lo",
+        "my",
+    }

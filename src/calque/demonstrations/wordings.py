@@ -26,7 +26,11 @@ class Wordings:
 
     def ask(self, number: int, source: str, target: str) -> str:
         """Wording `number` of the pool, asking to translate from `source` into `target` (codes)."""
-        return self.texts[number].format(**{**self._forms(target), "from": self._forms(source)["from"]})
+        return self.fill(self.texts[number], source, target)
+
+    def fill(self, text: str, source: str, target: str) -> str:
+        """A text in the pool's language, with the languages in their places."""
+        return text.format(**{**self._forms(target), "from": self._forms(source)["from"]})
 
     def _forms(self, code: str) -> Mapping[str, str]:
         if code in self.phrases:

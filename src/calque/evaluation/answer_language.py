@@ -19,6 +19,11 @@ def in_language(text: str, language: str) -> bool | None:
     """Whether a text is in the language; None where it is too short to tell."""
     if word_count(text, language) < FEWEST_WORDS and len(text.split()) < FEWEST_WORDS:
         return None
+    return is_in(text, language)
+
+
+def is_in(text: str, language: str) -> bool:
+    """Whether a text is in the language, however short it is."""
     from calque.identify import identify
 
     return identify(text).code in (language, _HARDLY_ANOTHER.get(language))

@@ -12,18 +12,34 @@ from calque.errors import DataError, Problem
 from calque.evaluation.bbh import BBH
 from calque.evaluation.benchmark import Benchmark
 from calque.evaluation.ifeval import IFEVAL
+from calque.evaluation.language_confusion import LANGUAGE_CONFUSION
 from calque.evaluation.mgsm import MGSM
 from calque.evaluation.mlqa import MLQA
 from calque.evaluation.mmlu import MMLU
 from calque.evaluation.mmlu_cloze import MMLU_CLOZE
 from calque.evaluation.msvamp import MSVAMP
 from calque.evaluation.open_questions import OPEN
+from calque.evaluation.translation import TRANSLATION, TRANSLATION_INTO_ENGLISH
 from calque.evaluation.tydiqa import TYDIQA
 from calque.evaluation.xquad import XQUAD
 
 BENCHMARKS: dict[str, Benchmark] = {
     benchmark.name: benchmark
-    for benchmark in (XQUAD, MLQA, TYDIQA, MMLU, MMLU_CLOZE, BBH, MGSM, MSVAMP, IFEVAL, OPEN)
+    for benchmark in (
+        XQUAD,
+        MLQA,
+        TYDIQA,
+        MMLU,
+        MMLU_CLOZE,
+        BBH,
+        MGSM,
+        MSVAMP,
+        IFEVAL,
+        TRANSLATION,
+        TRANSLATION_INTO_ENGLISH,
+        LANGUAGE_CONFUSION,
+        OPEN,
+    )
 }
 
 
