@@ -8,7 +8,8 @@ given token ids. Each run is a process of its own, contenders take turns, and lo
 answers every eighth prompt. Greedy answers must be the same: the table counts those that are, and those that part from
 ours only at a tie, where a plain forward pass finds the two tokens' logits within 1e-4. Sampling draws from the whole
 vocabulary at temperature 0.7. `choose` and `rate` are our scores of four choices and of one of three tokens behind the
-same prompts, in answers a second. CTranslate2 takes part where it can be imported (benchmarks/requirements.txt).
+same prompts, in answers a second. On a machine that is busy with other things take `--threads 1 --clock cpu`: seconds are
+then those of the processor. CTranslate2 takes part where it can be imported (benchmarks/requirements.txt).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import argparse
 import importlib.util
 import inspect
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -27,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from tuning import SIZES, VOCABULARY, peak
 
 Answers = list[list[int]]
@@ -78,7 +81,7 @@ def make_model(folder: Path, size: str) -> None:
     LlamaForCausalLM(config).save_pretrained(folder)
     words = {"<pad>": 0, "</s>": 1, **{f"w{i}": i for i in range(2, VOCABULARY)}}
     names = {"unk_token": "<pad>", "pad_token": "<pad>", "eos_token": "</s>", "bos_token": "</s>"}
-    made = Tokenizer(models.WordLevel(words, unk_token="<pad>"))
+    made = Tokenizer(models.WordLevel(words, names["unk_token"]))
     made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     PreTrainedTokenizerFast(tokenizer_object=made, **names).save_pretrained(folder)
 
@@ -165,9 +168,8 @@ def with_ctranslate2(folder: Path, prompts: Answers, args: argparse.Namespace, k
     made_at = folder / "ctranslate2"
     if not made_at.exists():
         TransformersConverter(str(folder)).convert(str(made_at))
-    threads = int(subprocess.check_output(["nproc"]))
     generator = ctranslate2.Generator(
-        str(made_at), device="cpu", compute_type="float32", intra_threads=threads
+        str(made_at), device="cpu", compute_type="float32", intra_threads=args.threads
     )
     texts = [[f"w{i}" if i > 1 else "</s>" for i in row] for row in prompts]
     sampling = {"sampling_topk": 0, "sampling_temperature": TEMPERATURE} if kind else {}
@@ -186,6 +188,9 @@ def with_ctranslate2(folder: Path, prompts: Answers, args: argparse.Namespace, k
 
 def run_one(name: str, folder: Path, args: argparse.Namespace) -> None:
     """One run, in this process; prints its figures as JSON."""
+    import torch
+
+    torch.set_num_threads(args.threads)
     _, encoder = load(folder)
     prompts = encoder.encode_prompts(asked(args))
     kind = "sampled" if "sampled" in name else name.partition("calque, ")[2]
@@ -198,9 +203,10 @@ def run_one(name: str, folder: Path, args: argparse.Namespace) -> None:
     else:
         run, read = with_ctranslate2(folder, prompts, args, kind)
     before = peak()
-    start = time.perf_counter()
+    clock = time.process_time if args.clock == "cpu" else time.perf_counter
+    start = clock()
     made = run()
-    seconds = time.perf_counter() - start
+    seconds = clock() - start
     answers = [[i for i in (row[: row.index(STOP)] if STOP in row else row) if i] for row in read(made)]
     figures = {
         "tokens_per_second": sum(map(len, answers)) / seconds,
@@ -250,6 +256,8 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=128, help="new tokens, at most")
     parser.add_argument("--repeats", type=int, default=3, help="runs of each contender")
     parser.add_argument("--batch-ctranslate2", type=int, default=64, help="prompts that CTranslate2 batches")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--clock", choices=["wall", "cpu"], default="wall", help="seconds of what")
     parser.add_argument("--only", help="contenders whose names begin so, and ours; several with `;` between")
     parser.add_argument("--out", type=Path, help="where the figures go as JSON")
     parser.add_argument("--one", help=argparse.SUPPRESS)
@@ -267,7 +275,7 @@ def main() -> None:
         for turn in range(args.repeats):
             for name in names[turn % len(names) :] + names[: turn % len(names)]:
                 command = [sys.executable, __file__, "--one", name, "--model", folder]
-                for option in ("size", "prompts", "tokens", "batch_ctranslate2"):
+                for option in ("size", "prompts", "tokens", "batch_ctranslate2", "threads", "clock"):
                     command += [f"--{option.replace('_', '-')}", str(getattr(args, option))]
                 done = subprocess.run(command, capture_output=True, text=True, check=False)
                 if done.returncode != 0:
@@ -310,7 +318,7 @@ def report(
         for made in runs.values():
             for figures in made:
                 del figures["answers"]
-        keys = ("size", "prompts", "tokens", "repeats", "batch_ctranslate2")
+        keys = ("size", "prompts", "tokens", "repeats", "batch_ctranslate2", "threads", "clock")
         result = {"settings": {key: getattr(args, key) for key in keys}, "medians": medians, "runs": runs}
         args.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
