@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -29,8 +30,15 @@ def test_the_difference_is_that_of_the_means_of_what_both_were_asked() -> None:
     assert (found.value, found.n) == (0.0, 2)
 
 
-def test_a_metric_that_is_not_there_is_the_verdict() -> None:
-    assert pair([answer("a", 1.0)], [answer("a", 0.0)], "other") == {"a": Pair(1.0, 0.0)}
+def test_the_verdict_stands_for_a_metric_in_answers_without_any() -> None:
+    bare = [replace(answer("a", value), metrics={}) for value in (1.0, 0.0)]
+    assert pair(bare[:1], bare[1:], "other") == {"a": Pair(1.0, 0.0)}
+
+
+def test_what_a_metric_does_not_apply_to_is_not_paired() -> None:
+    both = [answer("a", 1.0), replace(answer("b", 1.0), metrics={})]
+    assert set(pair(both, both, "f1")) == {"a", "b"}
+    assert pair(both[:1], both[:1], "other") == {}
 
 
 def test_a_mean_of_tasks_weighs_each_task_alike() -> None:
@@ -98,3 +106,26 @@ def test_nothing_paired_is_no_difference() -> None:
     assert pair([answer("a", 1)], [answer("b", 1)], "f1") == {}
     assert difference([{}], seed=0) is None
     assert math.isnan(mean([0.5, math.nan]))
+
+
+def test_right_or_wrong_is_tested_exactly() -> None:
+    """Nine questions gained and one lost: 2 × (1 + 10) / 2¹⁰ = 0.0215."""
+    found = difference([{**pairs(*[1.0] * 9, *[0.0] * 30), "lost": Pair(1.0, 0.0)}], seed=0)
+    assert found is not None
+    assert found.p == pytest.approx(22 / 1024)
+    assert found.verdict == "higher"
+    assert replace(found, corrected=0.06).verdict == "no difference shown"
+
+
+def test_no_change_at_all_would_have_been_seen_from_six_questions() -> None:
+    found = difference([pairs(*[0.0] * 40)], seed=0)
+    assert found is not None
+    assert (found.p, found.verdict, found.detectable) == (1.0, "no difference shown", 6 / 40)
+
+
+def test_what_would_have_been_seen_is_2_8_standard_errors() -> None:
+    """Gains of ±½ with a mean of 0: the standard error of 100 of them is 0.05."""
+    found = difference([pairs(*[0.5, -0.5] * 50)], seed=0)
+    assert found is not None
+    assert found.detectable == pytest.approx(2.8016 * 0.05, rel=0.05)
+    assert found.p > 0.9

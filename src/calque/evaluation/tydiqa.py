@@ -7,6 +7,7 @@ hold all languages in one, and say which in the id (`swahili-123-0`): those of o
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from calque.evaluation import squad_form
@@ -25,6 +26,10 @@ def read(files: Sequence[Path], language: str, wording: Wording) -> Iterator[Ite
         if isinstance(found, Item) and named not in (None, language):
             where = found.provenance
             yield Rejected(where.dataset, where.row, "other_language", f"{found.id} is in {named}")
+        elif isinstance(found, Item) and named is None:
+            yield replace(
+                found, id=f"{language}-{found.id}"
+            )  # the same number in another language is another question
         else:
             yield found
 

@@ -14,7 +14,7 @@ from calque.reports.verdict import English, Verdict, tally
 class Lead:
     """Verdicts on the second role against the first, and on the second in English against the untuned model.
 
-    `efforts` are those of the first and of the second, where both were tuned.
+    `detectable` bounds what would have been seen where no difference was shown. `efforts` are those of the first and of the second, where both were tuned.
     """
 
     first: str
@@ -22,6 +22,7 @@ class Lead:
     tally: Mapping[str, int]
     efforts: tuple[Effort, Effort] | None
     english: Mapping[str, int]
+    detectable: tuple[float, float] | None = None
 
 
 def leads(run: Run, verdict: Verdict, english: tuple[English, ...]) -> tuple[Lead, ...]:
@@ -31,7 +32,7 @@ def leads(run: Run, verdict: Verdict, english: tuple[English, ...]) -> tuple[Lea
         for _, second in verdict.comparisons
     }
     found = (
-        Lead(first, second, verdict.tally(i), effort, tally(changes[second]))
+        Lead(first, second, verdict.tally(i), effort, tally(changes[second]), verdict.detectable(i))
         for i, ((first, second), effort) in enumerate(zip(verdict.comparisons, efforts(run), strict=True))
     )
     return tuple(lead for lead in found if lead.tally)

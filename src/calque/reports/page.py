@@ -16,6 +16,7 @@ from calque.languages import LANGUAGES
 from calque.reports import numbers
 from calque.reports.answers import draw_samples
 from calque.reports.asked import costs, questions
+from calque.reports.consistency import consistency
 from calque.reports.figures import loss_panels, score_panels, style_of
 from calque.reports.folder import read_run
 from calque.reports.layout import MOST_ACROSS, layout
@@ -71,6 +72,7 @@ def _view(run: Run) -> dict[str, Any]:
         "costs": costs(run),
         "panels": score_panels(run),
         "english": in_english,
+        "consistency": consistency(run),
         "losses": loss_panels(run),
         "pace": pace_panels(run),
         "pace_costs": pace_costs(run),

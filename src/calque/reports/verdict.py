@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from calque.reports.compare import Difference, Pairs, difference, mean, pair
+from calque.reports.compare import FEWEST, Difference, Pairs, difference, mean, pair
 from calque.reports.run import Run, Score, System
+from calque.reports.significance import holm
 
 ENGLISH = "en"
 
@@ -55,6 +56,22 @@ class Verdict:
     comparisons: tuple[tuple[str, str], ...]
     rows: tuple[Row, ...]
 
+    def detectable(self, comparison: int) -> tuple[float, float] | None:
+        """Where no difference was shown: the least and the most that would have been seen; None where there is no such."""
+        missed = [
+            found.detectable
+            for row in self.rows
+            if row.language and (found := row.differences[comparison]) is not None
+            if found.verdict == "no difference shown" and not math.isnan(found.detectable)
+        ]
+        return (min(missed), max(missed)) if missed else None
+
+    @property
+    def tests(self) -> int:
+        """How many differences were tested together."""
+        found = [d for row in self.rows if row.language for d in row.differences if d is not None]
+        return sum(not math.isnan(d.corrected) for d in found)
+
     def tally(self, comparison: int) -> dict[str, int]:
         """Count the verdicts of one comparison over benchmarks and languages, means left out."""
         return tally(row.differences[comparison] for row in self.rows if row.language)
@@ -75,7 +92,27 @@ def verdict(run: Run, every_metric: bool = False) -> Verdict:
         for metric in (metrics(run, benchmark) if every_metric else metrics(run, benchmark)[:1])
         for row in _rows(run, columns, benchmark, metric)
     ]
-    return Verdict(columns, run.manifest.comparisons, tuple(rows))
+    return Verdict(columns, run.manifest.comparisons, _corrected(run, rows))
+
+
+def _corrected(run: Run, rows: list[Row]) -> tuple[Row, ...]:
+    """P-values by Holm: over all comparisons, benchmarks and languages by the first metric of each, and so on for each next.
+
+    Means over languages are a family of their own.
+    """
+    ranks = {(b, m): rank for b in benchmarks(run) for rank, m in enumerate(metrics(run, b))}
+    families: dict[tuple[int, bool], list[tuple[int, int]]] = {}
+    for i, row in enumerate(rows):
+        for j, found in enumerate(row.differences):
+            if found is not None and found.graded and found.n >= FEWEST:
+                family = (ranks[row.benchmark, row.metric], bool(row.language))
+                families.setdefault(family, []).append((i, j))
+    changed = [list(row.differences) for row in rows]
+    for places in families.values():
+        tested = [found for i, j in places if (found := rows[i].differences[j]) is not None]
+        for (i, j), one, p in zip(places, tested, holm([t.p for t in tested]), strict=True):
+            changed[i][j] = replace(one, corrected=p)
+    return tuple(replace(row, differences=tuple(of)) for row, of in zip(rows, changed, strict=True))
 
 
 def benchmarks(run: Run) -> tuple[str, ...]:
