@@ -45,9 +45,9 @@ def test_a_sound_recipe_is_told_in_rows_and_tokens(
     rows += [{"instruction": "Di'", "output": "il cane " * 200}, {"instruction": "Di'", "output": ""}]
     (project / "instructions.it.json").write_text(json.dumps(rows), encoding="utf-8")
     found = lines(project, "tuning.overlong=drop", "tuning.max_tokens=200")
-    assert (
-        "part x-instructions-it: 25 rows of instructions.it.json can be used, 1 × empty_response; 25 are taken"
-        in found
+    part = "part x-instructions-it: 25 rows of instructions.it.json can be used, 1 × empty_response; 25 are taken"
+    assert found[found.index(part) + 1].startswith(
+        "    empty_response, the first: instructions.it.json, row 26: line 1"
     )
     assert "system x-crossalpaca-it: 37 rows (x-instructions-it: 25, translations-it: 12)" in found
     of_system = found.index("system x-alpaca-it: 25 rows (x-instructions-it: 25)")
@@ -59,6 +59,17 @@ def test_a_sound_recipe_is_told_in_rows_and_tokens(
     assert "system base: the base model as it is" in found
     assert "benchmark xquad in it: 4 questions" in found
     assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_a_file_without_a_usable_row_is_told_with_its_first_row(project: Path) -> None:
+    (project / "instructions.it.json").write_text("[1,\n2]", encoding="utf-8")
+    with pytest.raises(RecipeError) as caught:
+        lines(project)
+    (problem,) = caught.value.problems
+    assert problem.message == (
+        "no row can be used (2 × wrong_type); the first, row 1: line 1: the row is a number, expected an object"
+    )
+    assert problem.remedy == "mend the rows, or give a file of the form that the recipe asks for here"
 
 
 def test_rows_that_are_too_long_are_told_per_language(project: Path) -> None:

@@ -119,7 +119,8 @@ def test_too_long_is_an_error_with_place_and_table(letters: Encoder) -> None:
     with pytest.raises(DataError) as caught:
         encoding.arrays()
     (problem,) = caught.value.problems
-    assert (problem.file, problem.line) == ("rows.json", 2)
+    assert (problem.file, problem.line) == ("rows.json", None)  # of a row we know the number, not the line
+    assert "the first is row 2 with 9" in problem.message
     assert "2 of 3 rows are longer than 8 tokens (de: 2)" in problem.message
     assert "the longest has 9" in problem.message
     assert problem.remedy.startswith("set tuning.max_tokens=9, or tuning.overlong=drop")

@@ -88,7 +88,10 @@ def _list(path: str | Path) -> Iterator[JsonRow | Rejected]:
     window = _Window(path)
     if window.next() != "[":
         found = {"{": "an object", "": "nothing"}.get(window.next(), "something else")
-        remedy = "if it holds one JSON object a line, name it .jsonl" if found == "an object" else ""
+        remedy = {
+            "an object": "if it holds one JSON object a line, name it .jsonl",
+            "nothing": "the file is empty: fetch it again",
+        }.get(found, "a .json file of rows begins with [")
         problem = Problem(
             f"expected a list of rows, [...], and found {found}", str(path), window.line, remedy
         )

@@ -80,7 +80,7 @@ def _check(name: str, folder: Path) -> None:
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ModelError(Problem(f"config.json cannot be read: {error}", name)) from None
+        raise ModelError(Problem(f"config.json cannot be read: {error}", name, remedy=AGAIN)) from None
     if not isinstance(config, dict):
         raise ModelError(Problem("config.json holds no settings by name", name, remedy=AGAIN))
     if not any(folder.glob("*.safetensors")):

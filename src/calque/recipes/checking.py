@@ -5,6 +5,7 @@ What the trial makes is thrown away. So check and run cannot differ over the dat
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -104,6 +105,7 @@ def _lines(step: Step, counts: Mapping[str, Any], folder: Path) -> Iterator[str]
         usable = counts["kept"] + dropped.pop("not_drawn", 0)
         files = ", ".join(counts["files"])
         yield f"part {name}: {usable:,} rows of {files} can be used{_each(dropped)}; {counts['kept']:,} are taken"
+        yield from _first_dropped(folder / "dropped.jsonl")
     elif step.kind == "mix":
         dropped.pop("not_drawn", None)
         parts = ", ".join(f"{part}: {rows:,}" for part, rows in counts["parts"].items())
@@ -111,6 +113,17 @@ def _lines(step: Step, counts: Mapping[str, Any], folder: Path) -> Iterator[str]
     else:
         yield from (f"    {_length(row)}" for row in read_json(folder / "lengths.json"))
         yield from (f"    {_fertility(row)}" for row in read_json(folder / "fertility.json"))
+
+
+def _first_dropped(file: Path) -> Iterator[str]:
+    """The first row dropped for each reason: where it stands, and what is wrong with it."""
+    told: set[str] = set()
+    with file.open(encoding="utf-8") as lines:
+        for row in map(json.loads, lines):
+            if row["reason"] not in told:
+                told.add(row["reason"])
+                detail = f": {row['detail']}" if row["detail"] else ""
+                yield f"    {row['reason']}, the first: {row['file']}, row {row['row']}{detail}"
 
 
 def _length(row: Mapping[str, Any]) -> str:

@@ -211,7 +211,6 @@ class Encoding:
             f"{len(self.too_long)} of {total} rows are longer than {self.max_tokens} tokens ({table}); "
             f"the longest has {longest}, the first is row {first.provenance.row} with {length}",
             first.provenance.dataset,
-            first.provenance.row,
             remedy=f"set tuning.max_tokens={longest}, or tuning.overlong=drop, or tuning.overlong=truncate",
         )
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -90,7 +92,14 @@ class Demonstrate:
             reasons = (
                 ", ".join(f"{n} × {reason}" for reason, n in counts["dropped"].items()) or "no row at all"
             )
-            raise DataError(Problem(f"no row can be used ({reasons})", str(self.files[0])))
+            told, remedy = "", "give a file that has rows"
+            with (work.folder / "dropped.jsonl").open(encoding="utf-8") as lines:
+                for first in map(json.loads, islice(lines, 1)):
+                    told = f"; the first, row {first['row']}: {first['detail'] or first['reason']}"
+                    remedy = "mend the rows, or give a file of the form that the recipe asks for here"
+            raise DataError(
+                Problem(f"no row can be used ({reasons}){told}", str(self.files[0]), remedy=remedy)
+            )
         write_json(work.folder / "counts.json", counts)
         return counts
 
