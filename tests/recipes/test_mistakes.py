@@ -98,7 +98,7 @@ def test_a_part_without_a_view(project: Path) -> None:
             "'demonstrate.x-instructions.view' is missing",
             (
                 "say view: instruction, or view: translation, or view: chat, or view: pivot, "
-                "or view: cross-lingual, or view: reversed"
+                "or view: cross-lingual, or view: reversed, or view: selected, or view: rated"
             ),
         )
     ]

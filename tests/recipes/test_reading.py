@@ -23,7 +23,7 @@ def test_the_packaged_recipe_needs_only_model_and_files() -> None:
     assert recipe.sources.translations == {"zh": "b.tsv"}
     assert recipe.demonstrate["translations"].model_dump()["count"] == 20000
     assert (recipe.tuning.lora.r, recipe.tuning.lora.alpha, recipe.tuning.examples_per_step) == (8, 16, 128)
-    assert packaged() == ["crossalpaca", "xcit", "xcit-ablations"]
+    assert packaged() == ["crossalpaca", "xcit", "xcit-ablations", "xinstruction"]
 
 
 def test_three_mistakes_are_told_at_once_with_their_lines(project: Path) -> None:

@@ -40,7 +40,8 @@ def embed(texts: Sequence[str], *, seed: int) -> Vectors:
     )
     if most < 1:
         return np.zeros((len(texts), 1), dtype=np.float32)
-    reduced = TruncatedSVD(most, random_state=seed % 2**32).fit(rarity.transform(sample))
+    with np.errstate(invalid="ignore"):  # of texts that are all alike nothing is explained
+        reduced = TruncatedSVD(most, random_state=seed % 2**32).fit(rarity.transform(sample))
     rows = [
         reduced.transform(rarity.transform(hashed.transform(texts[start : start + CHUNK])))
         for start in range(0, len(texts), CHUNK)

@@ -79,8 +79,13 @@ def auc(lower: npt.NDArray[np.float64], higher: npt.NDArray[np.float64]) -> Auc:
 
 
 def fault(found: Quality, least_auc: float) -> str:
-    """Why an evaluator is of no use, in words; empty where it is: it must tell the worst from the best."""
+    """Why an evaluator is of no use, in words; empty where it is of use: it must tell the worst from the best.
+
+    A `least_auc` of 0 asks nothing.
+    """
     worst = found.auc["1-3"]
+    if least_auc == 0:
+        return ""
     if worst.value < least_auc or worst.low <= 0.5:
         return (
             f"it does not tell the worst from the best: of {worst.n[0]} and {worst.n[1]} held-out rows its AUC is "

@@ -15,7 +15,11 @@ from importlib import resources
 from pathlib import Path
 
 _WORKSHOP = "recipes/steps/workshop.py"
-_BESIDE = {"encode": (_WORKSHOP,), "evaluate": (_WORKSHOP,)}
+_CHUNKS = "recipes/steps/chunks.py"
+_BESIDE = {
+    **dict.fromkeys(("encode", "evaluate", "measure"), (_WORKSHOP,)),
+    **dict.fromkeys(("generate", "answer", "rate"), (_WORKSHOP, _CHUNKS)),
+}
 _NOT_FOLLOWED = ("recipes", "errors")
 _DATA = {  # folders and files that a module reads at run time
     "curation/lines.py": "curation/boilerplate.yaml",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from calque.corpora.seed_rows import ALL_ROWS, SeedRows
 from calque.recipes.finding import Finder
 from calque.recipes.resolved import ResolvedPart
-from calque.recipes.schema import Recipe
+from calque.recipes.schema import CrossLingualPart, Part, Recipe, ReversedPart
 
 
 class Parts:
@@ -37,8 +38,16 @@ class Parts:
             "translation": "translations",
             "cross-lingual": "seed",
             "reversed": "seed",
+            "rated": "seed",
+            "selected": "passages",
         }
         return fields.get(part.view, "parallel"), target if part.language == "x" else part.language
+
+    def _rows(self, part: Part) -> SeedRows:
+        refine = self.recipe.curate.refine
+        if isinstance(part, CrossLingualPart | ReversedPart) and part.rows != "all" and refine is not None:
+            return SeedRows(part.rows, refine.held_out)
+        return ALL_ROWS
 
     def _pairs_of(self, name: str, target: str) -> list[str]:
         """The languages whose parallel instruction data a part is made from; none for a part from other sources.
@@ -46,7 +55,7 @@ class Parts:
         The English side stands beside every language.
         """
         field, code = self.source(name, target)
-        if field in ("translations", "seed"):
+        if field in ("translations", "seed", "passages"):
             return []
         given = self.recipe.sources.instructions
         there = code in given and not (code == "en" and self.finder.not_in_english(given[code]))
@@ -73,9 +82,10 @@ class Parts:
             elif field == "translations":
                 loc = ("sources", field, code)
                 pairs = self.finder.pairs(loc, sources.translations[code], code, sources.licence)
-            elif field == "seed":
+            elif field == "seed" and part.view != "rated":
                 loc = ("sources", field, code)
                 seed = self.finder.seed(loc, sources.seed[code], code, sources.licence)
             found = tuple(one for one in parallel if one is not None)
-            self.made[label] = ResolvedPart(label, part, code, files, pairs, found, seed)
+            rows = self._rows(part)
+            self.made[label] = ResolvedPart(label, part, code, files, pairs, found, seed, rows)
         return self.made[label]

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from calque.recipes.refinement import refinement_steps
 from calque.recipes.resolved import Resolved, ResolvedSystem
+from calque.recipes.schema import RatedPart, SelectedPart
 from calque.recipes.steps import Step
 from calque.recipes.steps.demonstrate import Demonstrate
 from calque.recipes.steps.encode import Encode
@@ -23,9 +25,19 @@ def plan(resolved: Resolved, template: str) -> tuple[Step, ...]:
     recipe = resolved.recipe
     tuned = [system for system in resolved.systems if system.mix]
     steps: list[Step] = [Passages(given, recipe.curate.passages) for given in resolved.passages]
-    steps += [Demonstrate(part, recipe.sources.licence, recipe.seed) for part in resolved.parts]
+    steps += [
+        Demonstrate(part, recipe.sources.licence, recipe.seed)
+        for part in resolved.parts
+        if not isinstance(part.part, SelectedPart | RatedPart)
+    ]
+    made_by = {part.name: part.step for part in resolved.parts}
+    early = {step.name for step in steps}
+    late: list[Step] = list(refinement_steps(resolved, template))
     for system in tuned:
-        steps += [Mix(system, recipe.seed), Encode(system, recipe.model, template)]
+        parts = tuple(made_by[name] for name in system.mix)
+        data: list[Step] = [Mix(system, parts, recipe.seed), Encode(system, recipe.model, template)]
+        (steps if early.issuperset(parts) else late).extend(data)
+    steps += late
     for system in _stage_by_stage(resolved.systems):
         if system.mix:
             steps.append(Tune(system, recipe.seed))
@@ -35,7 +47,23 @@ def plan(resolved: Resolved, template: str) -> tuple[Step, ...]:
             for benchmark in resolved.benchmarks
             if is_asked(system, benchmark, way)
         ]
-    return tuple(steps)
+    return tuple(_in_order(steps))
+
+
+def _in_order(steps: Sequence[Step]) -> list[Step]:
+    """The steps in their order, but each behind those that it needs."""
+    by_name = {step.name: step for step in steps}
+    found: dict[str, Step] = {}
+
+    def put(step: Step) -> None:
+        if step.name not in found:
+            for name in step.after:
+                put(by_name[name])
+            found[step.name] = step
+
+    for step in steps:
+        put(step)
+    return list(found.values())
 
 
 def _stage_by_stage(systems: Sequence[ResolvedSystem]) -> list[ResolvedSystem]:

@@ -15,14 +15,18 @@ from calque.recipes.finding import Finder
 from calque.recipes.links import Links, unknown
 from calque.recipes.mistakes import plain
 from calque.recipes.parts import Parts
+from calque.recipes.refine import Amount
 from calque.recipes.resolved import Resolved, ResolvedBenchmark, ResolvedPassages, ResolvedSystem, called
+from calque.recipes.rounds import Rounds, expanded, rounds_of, taken_names
 from calque.recipes.schema import (
     BENCHMARK_FIELDS,
     ONLY_OPTIONS,
     ChatPart,
     ModelSettings,
     PivotPart,
+    RatedPart,
     Recipe,
+    SelectedPart,
     System,
     Way,
 )
@@ -30,9 +34,14 @@ from calque.recipes.sources import Files
 from calque.tuning.settings import TuningSettings
 
 
-def resolve(recipe: Recipe, folder: Path, places: Places | None = None) -> Resolved:
-    """Write out languages, find all files and check that names fit. Raises `RecipeError` with every problem."""
-    return _Resolver(recipe, folder, places or Places()).resolve()
+def resolve(
+    recipe: Recipe, folder: Path, places: Places | None = None, rounds: Rounds | None = None
+) -> Resolved:
+    """Write out languages and rounds, find all files and check that names fit. Raises `RecipeError` with every problem.
+
+    `rounds` are those to carry out, where it has turned out that there is no need for as many as the recipe asks for.
+    """
+    return _Resolver(recipe, folder, places or Places(), rounds).resolve()
 
 
 def template_of(settings: ModelSettings, folder: Path) -> str:
@@ -42,8 +51,10 @@ def template_of(settings: ModelSettings, folder: Path) -> str:
 
 
 class _Resolver:
-    def __init__(self, recipe: Recipe, folder: Path, places: Places) -> None:
-        self.recipe = recipe
+    def __init__(self, recipe: Recipe, folder: Path, places: Places, rounds: Rounds | None) -> None:
+        self.rounds = rounds_of(recipe, rounds)
+        self.given = recipe
+        self.recipe = recipe = expanded(recipe, self.rounds)
         self.places = places
         self.finder = Finder(folder, places)
         self.problems: list[Problem] = self.finder.problems
@@ -53,6 +64,7 @@ class _Resolver:
     def resolve(self) -> Resolved:
         """Everything; problems are collected on the way."""
         self._template()
+        self._refine()
         systems = [s for role, system in self.recipe.systems.items() for s in self._system(role, system)]
         passages = tuple(self._passages())
         self._differ(systems)
@@ -74,7 +86,26 @@ class _Resolver:
             tuple(benchmarks),
             tuple(self.notes),
             passages,
+            self.rounds,
         )
+
+    def _refine(self) -> None:
+        """Tell what stands in the way of rounds of refinement, and why there are fewer of them."""
+        for field, name in taken_names(self.given):
+            self._tell((field, name), f"{name} is a name that curate.refine gives itself", "rename it")
+        refine = self.given.curate.refine
+        for name, part in self.given.demonstrate.items():
+            if not isinstance(part, SelectedPart | RatedPart):
+                continue
+            if refine is None:
+                message = f"view {part.view} is made by rounds of refinement, and the recipe has none"
+                self._tell(("demonstrate", name), message, "say curate.refine={}")
+            elif isinstance(part.round, int) and part.round > refine.rounds:
+                self._tell(
+                    ("demonstrate", name, "round"), f"there are {refine.rounds} rounds (curate.refine)"
+                )
+        if self.rounds.why:
+            self.notes.append(f"no more rounds after {self.rounds.why}")
 
     def _passages(self) -> Iterator[ResolvedPassages]:
         """The native text of each of the recipe's languages that has any."""
@@ -114,6 +145,9 @@ class _Resolver:
         mix.pop("", None)
         tuning = self._tuning(role, system)
         in_x = bool(mix) and (self._is_in_x(mix) or self._starts_in_x(system))
+        if in_x and system.together:
+            yield from self._together(role, system, mix, tuning)
+            return
         for target in self.recipe.languages if in_x else [""]:
             label = f"{role}-{target}" if target else role
             missing = {
@@ -148,6 +182,32 @@ class _Resolver:
                     by_way_of_english=self._by_way_of_english(role),
                 )
 
+    def _together(
+        self, role: str, system: System, mix: Mapping[str, Amount], tuning: TuningSettings
+    ) -> Iterator[ResolvedSystem]:
+        """One system for all languages, from their parts; a language that a part has no source for is left out of it."""
+        parts: dict[str, Amount] = {}
+        for name, amount in mix.items():
+            lacks = {c: self.parts.missing(name, c, system.when_missing) for c in self.recipe.languages}
+            for code, lack in lacks.items():
+                if not lack:
+                    parts[self.parts.part(name, code).name] = amount
+                elif not all(lacks.values()):
+                    self.notes.append(f"{role} learns nothing of {name} in {code}: {lack}")
+            if all(lacks.values()):
+                field, code = self.parts.source(name, self.recipe.languages[0])
+                word = {"seed": "seed_pairs"}.get(field, field)
+                lack = lacks[self.recipe.languages[0]]
+                self._tell(
+                    ("systems", role, "mix", name),
+                    f"{lack}, and {role} is made from it",
+                    f"say {word}.{code}=FILE",
+                )
+        scored_in = tuple(self._scored_in("", system.scored_in))
+        ways = tuple(dict.fromkeys(system.answers))
+        by_way = self._by_way_of_english(role)
+        yield ResolvedSystem(role, role, "", parts, tuning, scored_in, answers=ways, by_way_of_english=by_way)
+
     def _starts_in_x(self, system: System) -> bool:
         """Whether what it starts from is of one language, so that there is one of it for each language too."""
         seen: set[str] = set()
@@ -155,7 +215,7 @@ class _Resolver:
         while at is not None and at.starts_from is not None and at.starts_from.system not in seen:
             seen.add(at.starts_from.system)
             at = self.recipe.systems.get(at.starts_from.system)
-            if at is not None and self._is_in_x(at.mix):
+            if at is not None and self._is_in_x(at.mix) and not at.together:
                 return True
         return False
 

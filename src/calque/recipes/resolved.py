@@ -12,7 +12,9 @@ from calque.corpora.pairs import PairFiles as Pairs
 from calque.corpora.passages import PassageFiles
 from calque.corpora.seed_pairs import SeedFiles
 from calque.corpora.seed_rows import ALL_ROWS, SeedRows
-from calque.recipes.schema import Amount, ChatPart, Part, PivotPart, Recipe, Way
+from calque.recipes.refine import Amount
+from calque.recipes.rounds import NO_ROUNDS, Rounds
+from calque.recipes.schema import ChatPart, Part, PivotPart, RatedPart, Recipe, SelectedPart, Way
 from calque.tuning.settings import TuningSettings
 
 
@@ -28,6 +30,13 @@ class ResolvedPart:
     parallel: tuple[InstructionPairFiles, ...] = ()
     seed: SeedFiles | None = None
     rows: SeedRows = ALL_ROWS
+
+    @property
+    def step(self) -> str:
+        """The step that makes it."""
+        if isinstance(self.part, RatedPart):
+            return f"ratings-{self.part.round}-{self.language}"
+        return f"{'select' if isinstance(self.part, SelectedPart) else 'demonstrate'}-{self.name}"
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -115,3 +124,4 @@ class Resolved:
     benchmarks: tuple[ResolvedBenchmark, ...]
     notes: tuple[str, ...]
     passages: tuple[ResolvedPassages, ...] = ()
+    rounds: Rounds = NO_ROUNDS

@@ -23,6 +23,7 @@ from calque.recipes.record import Inputs, Record, differences, inputs_of
 from calque.recipes.relocate import write_recipe
 from calque.recipes.resolve import resolve, template_of
 from calque.recipes.resolved import Resolved
+from calque.recipes.rounds import Rounds, stop_of
 from calque.recipes.steps import Step, Work, unheard
 from calque.recipes.steps.evaluate import Evaluate
 from calque.recipes.steps.workshop import Workshop
@@ -56,9 +57,9 @@ class Outcome:
     report: Path
 
 
-def prepare(read: Read) -> Prepared:
-    """Find every file, and plan the steps. Raises `RecipeError` with all that is missing."""
-    resolved = resolve(read.recipe, read.folder, read.places)
+def prepare(read: Read, rounds: Rounds | None = None) -> Prepared:
+    """Find every file, and plan the steps; of rounds of refinement those given, or all. Raises `RecipeError` with all that is missing."""
+    resolved = resolve(read.recipe, read.folder, read.places, rounds)
     template = template_of(read.recipe.model, read.folder)
     return Prepared(read, resolved, template, plan(resolved, template))
 
@@ -101,6 +102,24 @@ def workshop_of(prepared: Prepared, folder: RunFolder) -> Workshop:
     return Workshop(settings, prepared.template, base, folder.hashes)
 
 
+def early_of(steps: Sequence[Step]) -> list[Step]:
+    """The steps on data that need no model's outcome."""
+    found: dict[str, Step] = {}
+    for step in steps:
+        if step.kind in EARLY and found.keys() >= set(step.after):
+            found[step.name] = step
+    return list(found.values())
+
+
+def _up_to(steps: Sequence[Step], kind: str) -> list[Step]:
+    """The steps of a kind, and all that these need."""
+    needed: set[str] = set()
+    for step in reversed(steps):
+        if step.kind == kind or step.name in needed:
+            needed |= {step.name, *step.after}
+    return [step for step in steps if step.name in needed]
+
+
 def questions_of(steps: Iterable[Step]) -> dict[str, list[tuple[str, ...]]]:
     """The questions of every benchmark and language; of those that can be read: faults are told by `preflight`."""
     found: dict[str, list[tuple[str, ...]]] = {}
@@ -131,17 +150,35 @@ class _Run:
         self.watcher.planned(len(steps))
         for note in self.prepared.resolved.notes:
             self.watcher.note(note)
-        early = [step for step in steps if step.kind in EARLY]
+        early = early_of(steps)
         self._all_faults_at_once(early)
-        late = [step for step in steps if step.kind not in EARLY]
+        late = [step for step in steps if step not in early]
         self._preflight(late)
-        for step in late:
+        while late:
+            step = late.pop(0)
             self._step(step)
+            if self._fewer_rounds(step):
+                late = [step for step in self.prepared.steps if step.name not in self.records]
+        steps = self.prepared.steps
         for name in self.folder.retire({step.name for step in steps}):
             self.watcher.note(f"{name} is no longer asked for; it was moved to earlier/")
             self.folder.log("retired", step=name)
-        report = write_outcome(self.prepared.resolved, self.workshop, self.records, self.folder)
+        records = {step.name: self.records[step.name] for step in steps}
+        report = write_outcome(self.prepared.resolved, self.workshop, records, self.folder)
         return Outcome(self.folder.root, self.done, len(steps), report)
+
+    def _fewer_rounds(self, step: Step) -> bool:
+        """Whether a step has shown that there are to be fewer rounds; then the steps are planned anew."""
+        if step.kind not in ("measure", "select"):
+            return False
+        counts = {name: record.counts for name, record in self.records.items()}
+        rounds = stop_of(counts, self.prepared.read.recipe, self.prepared.resolved.rounds)
+        if rounds is None:
+            return False
+        self.prepared = prepare(self.prepared.read, rounds)
+        self.watcher.note(f"no more rounds after {rounds.why}")
+        self.watcher.planned(len(self.prepared.steps))
+        return True
 
     def _all_faults_at_once(self, steps: list[Step]) -> None:
         problems: list[Problem] = []
@@ -164,7 +201,7 @@ class _Run:
         demonstrated = [name for name, record in self.records.items() if record.inputs.kind == "demonstrate"]
         folders = (self.folder.place(name) for name in demonstrated)
         raise_all(DataError, overlaps((f / "demonstrations.jsonl" for f in folders), questions_of(steps)))
-        if self._stand([step for step in steps if step.kind == "tune"]):
+        if self._stand(_up_to(steps, "tune")):
             return
         problems: list[Problem] = []
         seen: set[tuple[object, ...]] = set()

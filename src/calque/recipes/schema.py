@@ -13,13 +13,13 @@ from pydantic import AfterValidator, Field, create_model, field_serializer, fiel
 from calque.curation.settings import PassageSettings
 from calque.evaluation.benchmarks import BENCHMARKS
 from calque.recipes.names import Code, CodeOrX, Name
+from calque.recipes.refine import Amount, Refine
 from calque.recipes.sources import Form, PerLanguage, Sources
 from calque.tuning.settings import TuningSettings
 
 Way = Literal["direct", "chat", "pivot"]
 BENCHMARK_FIELDS = tuple(BENCHMARKS)
 ONLY_OPTIONS = tuple(name for name, made in BENCHMARKS.items() if not made.writes)  # nothing is written there
-Amount = Annotated[int, Field(ge=0)] | Annotated[float, Field(gt=0, le=1)] | Literal["all"]
 
 
 class ModelSettings(Form):
@@ -85,6 +85,14 @@ class _ByWayOfEnglish(Form):
     )
 
 
+SeedSide = Annotated[
+    Literal["all", "tuned", "held"],
+    Field(
+        description="which seed pairs: all, or those that curate.refine tunes on, or those that it holds out"
+    ),
+]
+
+
 class _ByEnglishInstruction(Form):
     language: Annotated[CodeOrX, AfterValidator(_other_than_english)] = Field("x", description="x, or a code")
 
@@ -114,16 +122,59 @@ class CrossLingualPart(_ByEnglishInstruction):
     """
 
     view: Literal["cross-lingual"]
+    rows: SeedSide = "all"
 
 
 class ReversedPart(_ByEnglishInstruction):
     """Reversed demonstrations: a text in x, and the English instruction that it answers. From `sources.seed`."""
 
     view: Literal["reversed"]
+    rows: SeedSide = "all"
+
+
+class SelectedPart(_ByEnglishInstruction):
+    """Cross-lingual demonstrations from candidates: passages in x with the English instructions that were written for them.
+
+    From `sources.passages`, by way of `curate.refine`.
+    """
+
+    view: Literal["selected"]
+    by: Literal["rating", "worst", "random", "longest", "all"] = Field(
+        "rating",
+        description="what is taken first: the highest ratings, or as controls the lowest ones, any, the longest texts; or all",
+    )
+    round: Annotated[int, Field(ge=1)] | Literal["last"] = Field(
+        "last", description="whose evaluator's ratings: of a round, or of the last one"
+    )
+    count: Amount = Field(0.25, description="candidates to take, of each language; with `by: all` it is all")
+    diverse: bool = Field(
+        False,
+        description="the same number from each cluster of instructions, in a cluster the first ones first",
+    )
+    among: float = Field(
+        0.5, gt=0, le=1, description="diverse: from which share of the candidates, the first ones"
+    )
+    clusters: int | None = Field(
+        None, ge=1, description="diverse: how many clusters; null = one for each 50 taken, at most 1,000"
+    )
+
+
+class RatedPart(_ByEnglishInstruction):
+    """Rated demonstrations: an instruction and a response, and its level, 1, 2 or 3. The pseudo-ratings of a round."""
+
+    view: Literal["rated"]
+    round: int = Field(ge=1, description="the round of `curate.refine`")
 
 
 Part = Annotated[
-    InstructionPart | TranslationPart | ChatPart | PivotPart | CrossLingualPart | ReversedPart,
+    InstructionPart
+    | TranslationPart
+    | ChatPart
+    | PivotPart
+    | CrossLingualPart
+    | ReversedPart
+    | SelectedPart
+    | RatedPart,
     Field(discriminator="view"),
 ]
 
@@ -173,6 +224,10 @@ class System(Form):
     )
     scored_in: list[CodeOrX] | None = Field(
         None, description="languages to score in, x or codes, in place of evaluate.languages"
+    )
+    together: bool = Field(
+        False,
+        description="one model for all target languages, made from their parts in x, in place of one for each",
     )
     when_missing: Literal["error", "skip"] = Field(
         "error",
@@ -244,6 +299,10 @@ class Curate(Form):
     """What is learnt from, chosen."""
 
     passages: PassageSettings = Field(PassageSettings(), description="which passages of native text are kept")
+    refine: Refine | None = Field(
+        None,
+        description="rounds in which instructions for passages are written, rated and chosen; null = none",
+    )
 
 
 class Recipe(Form):

@@ -9,7 +9,20 @@ from typing import Any, Literal, Protocol
 
 from calque.recipes.steps.workshop import Workshop
 
-Kind = Literal["passages", "demonstrate", "mix", "encode", "tune", "evaluate"]
+Kind = Literal[
+    "passages",
+    "demonstrate",
+    "mix",
+    "encode",
+    "tune",
+    "evaluate",
+    "generate",
+    "answer",
+    "ratings",
+    "measure",
+    "rate",
+    "select",
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ class Mix:
     """Draw so many demonstrations of each part and shuffle them."""
 
     system: ResolvedSystem
+    parts: tuple[str, ...]
     seed: int
 
     kind: ClassVar[Literal["mix"]] = "mix"
@@ -38,8 +39,8 @@ class Mix:
 
     @property
     def after(self) -> tuple[str, ...]:
-        """The parts."""
-        return tuple(f"demonstrate-{part}" for part in self.system.mix)
+        """The steps that make the parts, in the mixture's order."""
+        return self.parts
 
     def preflight(self) -> str:
         """Nothing to look at from outside."""

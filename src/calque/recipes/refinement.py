@@ -1,0 +1,70 @@
+"""The steps of refinement, those beside the tuning of its systems: generate, answer, ratings, measure, rate, select."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from calque.corpora.seed_pairs import SeedFiles
+from calque.recipes.refine import Refine
+from calque.recipes.resolved import Resolved, ResolvedPart
+from calque.recipes.rounds import GENERATOR, evaluator, follower, kept
+from calque.recipes.schema import Recipe, SelectedPart
+from calque.recipes.steps import Step
+from calque.recipes.steps.answer import Answer
+from calque.recipes.steps.generate import Generate
+from calque.recipes.steps.measure import Measure
+from calque.recipes.steps.rate import Rate
+from calque.recipes.steps.ratings import Ratings
+from calque.recipes.steps.select import Select
+
+WITHOUT_RATINGS = ("random", "longest", "all")
+
+
+def refinement_steps(resolved: Resolved, template: str) -> Iterator[Step]:
+    """All of them, round by round; none where the recipe has no rounds."""
+    recipe, refine = resolved.recipe, resolved.recipe.curate.refine
+    if refine is None:
+        return
+    generator = next(system for system in resolved.systems if system.name == GENERATOR)
+    texts = [given.language for given in resolved.passages if given.language in recipe.languages]
+    for code in texts:
+        yield Generate(generator, code, refine, recipe, template)
+    seeds = {
+        part.language: part.seed
+        for part in resolved.parts
+        if part.part.view == "reversed" and part.rows.side == "tuned" and part.seed is not None
+    }
+    for number in range(1, resolved.rounds.measured + 1):
+        yield from _ratings(number, seeds, refine, recipe, template)
+        ratings = tuple(f"ratings-{number}-{code}" for code in seeds)
+        yield Measure(number, evaluator(number), ratings, refine, recipe, template)
+        if number <= resolved.rounds.full:
+            yield from (Rate(number, code, evaluator(number), recipe, template) for code in texts)
+    for part in resolved.parts:
+        if isinstance(part.part, SelectedPart):
+            yield select(part, part.part, recipe)
+
+
+def select(part: ResolvedPart, settings: SelectedPart, recipe: Recipe) -> Select:
+    """The step that makes a part of candidates."""
+    number = settings.round if isinstance(settings.round, int) else 0
+    rated = 0 if settings.by in WITHOUT_RATINGS else number
+    own = part.name == f"{kept(number)}-{part.language}"
+    before = f"select-{kept(number - 1)}-{part.language}" if own and number > 1 else ""
+    return Select(part, settings, rated, before, recipe.seed)
+
+
+def _ratings(
+    number: int, seeds: dict[str, SeedFiles], refine: Refine, recipe: Recipe, template: str
+) -> Iterator[Step]:
+    """What the models of a round make of the seed, and the pseudo-ratings made of that."""
+    turned = refine.middle == "generator"
+    newest = GENERATOR if turned else follower(number - 1)
+    older = follower(number - 2) if number > 1 else ""
+    middles = {code: Answer(newest, turned, files, refine, recipe, template) for code, files in seeds.items()}
+    earlier = {code: Answer(older, False, files, refine, recipe, template) for code, files in seeds.items()}
+    yield from middles.values()
+    yield from earlier.values()
+    for code in seeds:
+        foreign = tuple(step.name for other, step in middles.items() if other != code)
+        yield Ratings(number, code, middles[code].name, earlier[code].name, foreign, refine, recipe.seed)

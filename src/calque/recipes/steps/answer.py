@@ -1,0 +1,113 @@
+"""Held-out seed pairs of one language to what a model makes of them: an answer of its own, or an instruction of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from calque.corpora.cross_lingual_files import cross_lingual_pair, cross_lingual_row, write_cross_lingual
+from calque.corpora.ledger import Ledger
+from calque.corpora.seed_pairs import SeedFiles
+from calque.corpora.seed_rows import SeedRows, seed_rows
+from calque.corpora.writing import write_json
+from calque.prompts.cross_lingual import instruction_request, reversed_request
+from calque.recipes.refine import Refine
+from calque.recipes.schema import Recipe
+from calque.recipes.steps import Work
+from calque.recipes.steps.chunks import in_chunks
+from calque.recipes.steps.demonstrate import seed_settings
+from calque.recipes.steps.encode import template_files, template_settings
+from calque.records import CrossLingualPair
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Ask a model, greedily, what it answers to a seed instruction, or (`turned`) which instruction a seed text answers.
+
+    `system` is empty for the base model as it is.
+    """
+
+    system: str
+    turned: bool
+    seed_files: SeedFiles
+    refine: Refine
+    recipe: Recipe
+    template: str
+
+    kind: ClassVar[Literal["answer"]] = "answer"
+    model: ClassVar[Literal["weights"]] = "weights"
+    resumes: ClassVar[bool] = True
+
+    @property
+    def name(self) -> str:
+        """`answer-SYSTEM-LANG`."""
+        return f"answer-{self.system or 'base'}-{self.seed_files.language}"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Which pairs, and how the model is asked."""
+        writing = self.refine.writing
+        return {
+            "language": self.seed_files.language,
+            **seed_settings(self.seed_files, self._rows, self.recipe.seed),
+            "turned": self.turned,
+            "tokens": writing.instruction_tokens if self.turned else writing.response_tokens,
+            "precision": self.recipe.evaluate.precision,
+            **template_settings(self.recipe.model),
+        }
+
+    @property
+    def _rows(self) -> SeedRows:
+        return SeedRows("held", self.refine.held_out)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The seed, and the template, if it is a file of one's own."""
+        return (*self.seed_files.paths, *template_files(self.template))
+
+    @property
+    def after(self) -> tuple[str, ...]:
+        """The tuned model, if it is one."""
+        return (f"tune-{self.system}",) if self.system else ()
+
+    def preflight(self) -> str:
+        """Nothing: the parts made from the seed have been read by then."""
+        return ""
+
+    def carry_out(self, work: Work) -> dict[str, Any]:
+        """Write seed.jsonl, answers.jsonl, dropped.jsonl and counts.json. Row i of answers.jsonl is of row i of seed.jsonl."""
+        with Ledger(work.folder / "dropped.jsonl") as ledger:
+            pairs = seed_rows(self.seed_files, self._rows, self.recipe.seed, ledger)
+            counts = ledger.counts()
+        tokens, done = self.settings["tokens"], 0
+
+        def progress(more: int, /) -> None:
+            nonlocal done
+            done += more
+            work.progress(done, len(pairs))
+
+        def write(some: Sequence[CrossLingualPair]) -> list[dict[str, Any]]:
+            tuned = work.after[self.after[0]] if self.after else None
+            engine = work.workshop.engine(self.system, tuned, self.recipe.evaluate.precision)
+            answers = engine.complete(
+                [(self._asked(p),) for p in some], max_new_tokens=tokens, progress=progress
+            )
+            return [cross_lingual_row(self._made(p, a.text)) for p, a in zip(some, answers, strict=True)]
+
+        made = [cross_lingual_pair(row) for _, row in in_chunks(work.folder, pairs, write)]
+        write_cross_lingual(work.folder / "seed.jsonl", pairs)
+        write_cross_lingual(work.folder / "answers.jsonl", made)
+        write_json(work.folder / "counts.json", counts)
+        return counts
+
+    def _asked(self, pair: CrossLingualPair) -> Any:
+        if self.turned:
+            return reversed_request(pair.response, pair.language)
+        return instruction_request(pair.instruction, pair.input, pair.language, "seed")
+
+    def _made(self, pair: CrossLingualPair, text: str) -> CrossLingualPair:
+        if self.turned:
+            return replace(pair, instruction=text, input="", english="")
+        return replace(pair, response=text, english="")

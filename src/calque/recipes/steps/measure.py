@@ -1,0 +1,101 @@
+"""How good the evaluator of a round is, on pseudo-ratings that it has not learnt from. A bad one ends the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from calque.corpora.cross_lingual_files import cross_lingual_pair
+from calque.corpora.json_rows import read_rows
+from calque.corpora.writing import write_json
+from calque.curation.evaluator import fault, quality
+from calque.curation.rating import rate
+from calque.curation.rounds import cannot_tell
+from calque.errors import Problem, RunError
+from calque.recipes.refine import Refine
+from calque.recipes.schema import Recipe
+from calque.recipes.steps import Work
+from calque.recipes.steps.encode import template_files, template_settings
+from calque.records import CrossLingualPair, Rejected
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Rate the rows that were kept apart, of all languages, and hold the ratings against their levels."""
+
+    round: int
+    evaluator: str
+    ratings: tuple[str, ...]
+    refine: Refine
+    recipe: Recipe
+    template: str
+
+    kind: ClassVar[Literal["measure"]] = "measure"
+    model: ClassVar[Literal["weights"]] = "weights"
+    resumes: ClassVar[bool] = False
+
+    @property
+    def name(self) -> str:
+        """`measure-ROUND`."""
+        return f"measure-{self.round}"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What is asked of the evaluator."""
+        return {
+            "least_auc": self.refine.least_auc,
+            "precision": self.recipe.evaluate.precision,
+            **template_settings(self.recipe.model),
+        }
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The template, if it is a file of one's own."""
+        return template_files(self.template)
+
+    @property
+    def after(self) -> tuple[str, ...]:
+        """The evaluator, and the pseudo-ratings."""
+        return (f"tune-{self.evaluator}", *self.ratings)
+
+    def preflight(self) -> str:
+        """Nothing to look at from outside."""
+        return ""
+
+    def carry_out(self, work: Work) -> dict[str, Any]:
+        """Write quality.json and counts.json. Raises `RunError` for an evaluator that does not tell the worst from the best."""
+        rows = [row for step in self.ratings for row in _rows(work.after[step] / "measure.jsonl")]
+        engine = work.workshop.engine(
+            self.evaluator, work.after[f"tune-{self.evaluator}"], self.recipe.evaluate.precision
+        )
+        ratings = rate(engine, [pair for _, pair in rows])
+        given = [
+            (level, rating) for (level, _), rating in zip(rows, ratings, strict=True) if rating is not None
+        ]
+        try:
+            found = quality([level for level, _ in given], [rating for _, rating in given])
+        except ValueError as wrong:
+            message = f"the evaluator of round {self.round} cannot be measured: {wrong} that fits the model's context"
+            raise RunError(Problem(message, remedy="give more seed pairs, or shorter ones")) from None
+        if reason := fault(found, self.refine.least_auc):
+            message = f"the evaluator of round {self.round} is of no use: {reason}"
+            remedy = (
+                "tune it longer or on more (curate.refine.evaluator, held_out, worst, more seed pairs), or ask less of it "
+                "(curate.refine.least_auc): what it rates best would be no better than what is drawn at random"
+            )
+            raise RunError(Problem(message, remedy=remedy))
+        stop = cannot_tell(found)
+        write_json(work.folder / "quality.json", {"round": self.round, **found.to_row(), "stop": stop})
+        dropped = {"prompt_too_long": len(rows) - len(given)} if len(given) < len(rows) else {}
+        counts = {"rows": len(rows), "kept": len(given), "dropped": dropped}
+        write_json(work.folder / "counts.json", counts)
+        work.progress(len(rows), len(rows))
+        return {**counts, "stop": stop}
+
+
+def _rows(path: Path) -> Iterator[tuple[int, CrossLingualPair]]:
+    for row in read_rows(path):
+        if not isinstance(row, Rejected):
+            yield int(row.value["level"]), cross_lingual_pair(row.value["pair"])

@@ -1,0 +1,127 @@
+"""Candidates of one language, and their ratings, to the demonstrations that a follower is tuned on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from calque.corpora.cross_lingual_files import read_cross_lingual
+from calque.corpora.demonstration_files import read_demonstrations, write_demonstrations
+from calque.corpora.json_rows import read_rows
+from calque.corpora.writing import write_json
+from calque.curation.diversify import diversify
+from calque.curation.rounds import overlap
+from calque.curation.selection import ordered, wanted
+from calque.demonstrations.cross_lingual import cross_lingual_demonstrations
+from calque.recipes.resolved import ResolvedPart
+from calque.recipes.schema import SelectedPart
+from calque.recipes.steps import Work
+from calque.records import CrossLingualPair, Rejected, with_score
+
+QUANTILES = (0, 0.1, 0.5, 0.9, 1)
+
+
+@dataclass(frozen=True)
+class Select:
+    """Take the best, or by another measure as many. `round` is that of the ratings; 0 where none are needed.
+
+    `before` is the selection of the round before, which this one is held against.
+    """
+
+    part: ResolvedPart
+    settings_of: SelectedPart
+    round: int
+    before: str
+    seed: int
+
+    kind: ClassVar[Literal["select"]] = "select"
+    files: ClassVar[tuple[Path, ...]] = ()
+    model: ClassVar[Literal[""]] = ""
+    resumes: ClassVar[bool] = False
+
+    @property
+    def name(self) -> str:
+        """`select-PART-LANG`."""
+        return self.part.step
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What is taken."""
+        settings = self.settings_of.model_dump(mode="json", exclude={"view", "round", "language"})
+        return {**settings, "language": self.part.language, "seed": self.seed}
+
+    @property
+    def after(self) -> tuple[str, ...]:
+        """The candidates, their ratings, and the selection before."""
+        rated = (f"rate-{self.round}-{self.part.language}",) if self.round else ()
+        return (f"generate-{self.part.language}", *rated, *((self.before,) if self.before else ()))
+
+    def preflight(self) -> str:
+        """Nothing to look at from outside."""
+        return ""
+
+    def carry_out(self, work: Work) -> dict[str, Any]:
+        """Write demonstrations.jsonl, counts.json, and, of a diverse selection, figures.json."""
+        settings = self.settings_of
+        pairs = list(read_cross_lingual(work.after[self.after[0]] / "candidates.jsonl"))
+        rows, ratings = len(pairs), None
+        if self.round:
+            given = _ratings(work.after[self.after[1]] / "ratings.jsonl")
+            pairs = [pair for pair in pairs if given[pair.id] is not None]
+            ratings = [rating for pair in pairs if (rating := given[pair.id]) is not None]
+        count = wanted(settings.count, len(pairs), f"candidates in {self.part.language}")
+        order = ordered(pairs, ratings, settings.by, seed=self.seed)
+        taken = order[:count]
+        if settings.diverse:
+            taken = self._diverse(pairs, ratings, order, count, work.folder)
+        scores = None if ratings is None else [ratings[i] for i in taken]
+        made = list(cross_lingual_demonstrations((pairs[i] for i in taken), "web"))
+        if scores is not None:
+            made = [with_score(d, "rating", score) for d, score in zip(made, scores, strict=True)]
+        write_demonstrations(work.folder / "demonstrations.jsonl", made)
+        dropped = {"not_rated": rows - len(pairs), "not_selected": len(pairs) - len(made)}
+        counts: dict[str, Any] = {
+            "rows": rows,
+            "kept": len(made),
+            "dropped": {reason: n for reason, n in dropped.items() if n},
+        }
+        if scores:
+            counts["ratings"] = [round(float(q), 3) for q in np.quantile(scores, QUANTILES)]
+        if self.before:
+            earlier = read_demonstrations(work.after[self.before] / "demonstrations.jsonl")
+            counts["overlap"] = overlap([d.id for d in earlier], [d.id for d in made])
+        write_json(work.folder / "counts.json", counts)
+        work.progress(rows, rows)
+        return counts
+
+    def _diverse(
+        self,
+        pairs: Sequence[CrossLingualPair],
+        ratings: Sequence[float] | None,
+        order: Sequence[int],
+        count: int,
+        folder: Path,
+    ) -> list[int]:
+        """Of the first of the order, the same number from each cluster of instructions."""
+        pool = list(order[: max(count, round(self.settings_of.among * len(order)))])
+        # The place in the order serves as the rating where there is none.
+        worth = (
+            [-float(place) for place in range(len(pool))] if ratings is None else [ratings[i] for i in pool]
+        )
+        found = diversify(
+            [pairs[i].instruction for i in pool],
+            worth,
+            count,
+            clusters=self.settings_of.clusters,
+            seed=self.seed,
+        )
+        write_json(folder / "figures.json", found.figures)
+        return [pool[i] for i in found.taken]
+
+
+def _ratings(path: Path) -> dict[str, float | None]:
+    return {row.value["id"]: row.value["rating"] for row in read_rows(path) if not isinstance(row, Rejected)}
