@@ -213,11 +213,11 @@ def tally(differences: Iterable[Difference | None]) -> dict[str, int]:
 
 
 def english(run: Run) -> tuple[English, ...]:
-    """Collect English before and after, on each benchmark's first metric; empty where no English was asked."""
+    """Collect English before and after, on each benchmark's first metric, the tests a family; empty where no English was asked."""
     before = run.untuned
-    found = []
+    found: list[tuple[System, dict[str, tuple[Cell, Difference | None]]]] = []
     for system in run.manifest.systems:
-        cells = {}
+        cells: dict[str, tuple[Cell, Difference | None]] = {}
         for benchmark in benchmarks(run):
             metric = metrics(run, benchmark)[0]
             score = run.score(system.name, benchmark, ENGLISH, metric)
@@ -229,5 +229,8 @@ def english(run: Run) -> tuple[English, ...]:
                 change = difference([paired], run.manifest.seed)
             cells[benchmark] = (Cell(score.value, score.low, score.high), change)
         if cells:
-            found.append(English(system, cells))
-    return tuple(found)
+            found.append((system, cells))
+    tested = [(cells, name, d) for _, cells in found for name, (_, d) in cells.items() if d and d.n >= FEWEST]
+    for (cells, name, one), p in zip(tested, holm([d.p for _, _, d in tested]), strict=True):
+        cells[name] = (cells[name][0], replace(one, corrected=p))
+    return tuple(English(system, cells) for system, cells in found)
