@@ -84,6 +84,17 @@ _ROWS = (
     Language("pl", "Polish", "polski", "Latn", aliases=("pol", "polish")),
     Language("cs", "Czech", "čeština", "Latn", aliases=("ces", "cze", "czech")),
     Language("el", "Greek", "ελληνικά", "Grek", aliases=("ell", "greek")),
+    Language("et", "Estonian", "eesti", "Latn", aliases=("est", "estonian")),
+    Language("ht", "Haitian Creole", "Kreyòl ayisyen", "Latn", aliases=("hat", "haitian")),
+    Language("qu", "Quechua", "Runasimi", "Latn", aliases=("que", "quy", "quechua")),
+    Language("eu", "Basque", "euskara", "Latn", aliases=("eus", "basque")),
+    Language("bg", "Bulgarian", "български", "Cyrl", aliases=("bul", "bulgarian")),
+    Language("mk", "Macedonian", "македонски", "Cyrl", aliases=("mkd", "macedonian")),
+    Language("sr", "Serbian", "српски", "Cyrl", aliases=("srp", "serbian")),
+    Language("hr", "Croatian", "hrvatski", "Latn", aliases=("hrv", "croatian")),
+    Language("hu", "Hungarian", "magyar", "Latn", articles=("a", "az", "egy"), aliases=("hun", "hungarian")),
+    Language("lt", "Lithuanian", "lietuvių", "Latn", aliases=("lit", "lithuanian")),
+    Language("sq", "Albanian", "shqip", "Latn", aliases=("sqi", "albanian")),
 )  # fmt: skip
 
 LANGUAGES: dict[str, Language] = {language.code: language for language in _ROWS}

@@ -98,8 +98,11 @@ def replies(
         completions = engine.complete(conversations, max_new_tokens=tokens, progress=progress)
     chosen: list[tuple[float, ...]] = [()] * len(items)
     if asked.chooses(made):
-        options = [LETTERS[: len(i.choices)] if made.chooses == "letters" else i.choices for i in items]
-        chosen = engine.choose(conversations, [tuple(row) for row in options], progress=progress)
+        options = [
+            tuple(LETTERS[: len(i.choices)]) if made.chooses == "letters" else i.compared or i.choices
+            for i in items
+        ]
+        chosen = engine.choose(conversations, options, progress=progress)
     return [
         _reply(made, completions[i], tuple(chosen[i]), thoughts[i] if thoughts is not None else None, asked)
         for i in range(len(items))

@@ -57,7 +57,8 @@ class Benchmark:
     `read(files, language, wording)` yields items and rows put aside; `answer_language(files, language)` is the
     language of the golds where it is not that of the questions; `verdict` is the metric by which an answer is
     called correct; `pooled` makes the scores that are no means; `chooses` asks for the log-likelihoods of the options' letters or texts too, and without `writes`
-    for nothing else; `per_group` makes a score row per group, and the mean over groups in place of the mean over items. `max_new_tokens` is the default for answers.
+    for nothing else; `per_group` makes a score row per group that has a name, and the mean over groups in place of the mean
+    over items where it `weighs_groups` alike. `max_new_tokens` is the default for answers.
     A folder given in place of files stands for its files with that `ending`, or for those in one of `folders`. Where
     `form` is None the questions are asked as they stand.
     """
@@ -74,5 +75,6 @@ class Benchmark:
     chooses: Literal["", "letters", "texts"] = ""
     writes: bool = True
     per_group: bool = False
+    weighs_groups: bool = True
     pooled: Callable[[str], tuple[Pooled, ...]] = lambda _language: ()
     answer_language: Callable[[Sequence[Path], str], str] = lambda _files, language: language

@@ -10,7 +10,10 @@ import difflib
 
 from calque.errors import DataError, Problem
 from calque.evaluation.bbh import BBH
+from calque.evaluation.belebele import BELEBELE
 from calque.evaluation.benchmark import Benchmark
+from calque.evaluation.exams import EXAMS
+from calque.evaluation.global_mmlu import GLOBAL_MMLU
 from calque.evaluation.ifeval import IFEVAL
 from calque.evaluation.language_confusion import LANGUAGE_CONFUSION
 from calque.evaluation.mgsm import MGSM
@@ -19,9 +22,14 @@ from calque.evaluation.mmlu import MMLU
 from calque.evaluation.mmlu_cloze import MMLU_CLOZE
 from calque.evaluation.msvamp import MSVAMP
 from calque.evaluation.open_questions import OPEN
+from calque.evaluation.pawsx import PAWSX
 from calque.evaluation.translation import TRANSLATION, TRANSLATION_INTO_ENGLISH
 from calque.evaluation.tydiqa import TYDIQA
+from calque.evaluation.xcopa import XCOPA
+from calque.evaluation.xnli import XNLI
 from calque.evaluation.xquad import XQUAD
+from calque.evaluation.xstorycloze import XSTORYCLOZE
+from calque.evaluation.xwinograd import XWINOGRAD
 
 BENCHMARKS: dict[str, Benchmark] = {
     benchmark.name: benchmark
@@ -31,6 +39,14 @@ BENCHMARKS: dict[str, Benchmark] = {
         TYDIQA,
         MMLU,
         MMLU_CLOZE,
+        XNLI,
+        XCOPA,
+        XSTORYCLOZE,
+        XWINOGRAD,
+        PAWSX,
+        BELEBELE,
+        GLOBAL_MMLU,
+        EXAMS,
         BBH,
         MGSM,
         MSVAMP,

@@ -24,6 +24,7 @@ from calque.languages import language as language_of
 from calque.randomness import stream
 from calque.records import Conversation, Rejected
 
+ASKED_TWICE = "asked_twice"
 TOO_LONG = "prompt_too_long"  # for the model's context: it counts as a wrong answer
 
 
@@ -59,8 +60,10 @@ def evaluate(
         _put_aside(item, TOO_LONG) for item, reply in zip(asked.items, replies, strict=True) if not reply.fits
     ]
     asked = replace(asked, notes=(*asked.notes, *too_long))
-    graders = put.graders(made, asked.items[0].language)
-    grades = [_grade(graders, item, reply) for item, reply in zip(asked.items, replies, strict=True)]
+    graders = {language: put.graders(made, language) for language in {i.language: 0 for i in asked.items}}
+    grades = [
+        _grade(graders[item.language], item, reply) for item, reply in zip(asked.items, replies, strict=True)
+    ]
     settings = _Settings(made, language_of(language).code, prompt_language, tokens, seed, model, put)
     scores = [
         *_scores(settings, asked, graders, replies, grades),
@@ -103,14 +106,25 @@ def items_of(
     drawn = _draw(len(items), limit)
     dropped += [_put_aside(item, "not_drawn") for i, item in enumerate(items) if i not in drawn]
     kept = tuple(item for i, item in enumerate(items) if i in drawn)
-    notes = tuple(_put_aside(item, "gold_not_in_context") for item in kept if not item.answerable)
-    asked = ItemSet(kept, tuple(dropped), notes, len(items), digest(found))
+    notes = [_put_aside(item, "gold_not_in_context") for item in kept if not item.answerable]
+    notes += [_put_aside(item, ASKED_TWICE) for item in _repeated(kept)]
+    asked = ItemSet(kept, tuple(dropped), tuple(notes), len(items), digest(found))
     if not kept:
         reasons = ", ".join(f"{n:,} × {reason}" for reason, n in asked.reasons().items())
         message = f"{benchmark}: no item is left to ask; put aside: {reasons or 'nothing'}"
         remedy = f"give the files of {benchmark} in their official form"
         raise DataError(Problem(message, str(found[0]), remedy=remedy))
     return asked
+
+
+def _repeated(items: Sequence[Item]) -> Iterator[Item]:
+    """Those that ask what an earlier one asks, word for word and with the same options; they count all the same."""
+    seen: set[tuple[object, ...]] = set()
+    for item in items:
+        same = (item.question, item.context, item.choices)
+        if same in seen:
+            yield item
+        seen.add(same)
 
 
 def prompts_of(
@@ -159,17 +173,27 @@ class _Settings:
     model: str
     put: Asking
 
-    def signature(self, name: str, asked: ItemSet, grader: Grader | Pooled, skipped: int = 0) -> str:
-        """How a score was made, as `name|key:value|…`; `skipped` items the metric does not apply to."""
-        answers = asked.items[0].language
+    def signature(
+        self,
+        name: str,
+        asked: ItemSet,
+        graders: Mapping[str, Grader | Pooled],
+        skipped: int = 0,
+    ) -> str:
+        """How a score was made, as `name|key:value|…`.
+
+        `graders` are those that gave it, by the language of the golds; `skipped` items the metric does not apply to.
+        """
+        grader = next(iter(graders.values()))
         parts = [name, f"lang:{self.language}"]
-        if answers != self.language:
-            parts.append(f"context:{answers}")
+        if list(graders) != [self.language]:
+            parts.append(f"context:{'+'.join(graders)}")
         words = _wording(self.benchmark, self.language, self.prompt_language)
         fallen_back = self.prompt_language == "item" and words.language not in ("", self.language)
         parts.append(f"prompt:{self.prompt_language}" + (f"={words.language}" if fallen_back else ""))
         parts.append(f"wording:{words.digest}")
-        parts += [f"norm:{grader.norm}", "shots:0"]
+        norms = dict.fromkeys(one.norm for one in graders.values())
+        parts += [f"norm:{'+'.join(norms)}", "shots:0"]
         if isinstance(grader, Pooled) or grader.reads_text:
             parts.append(f"tokens:{self.tokens}")
         parts += self.put.signature
@@ -181,29 +205,32 @@ class _Settings:
 def _scores(
     settings: _Settings,
     asked: ItemSet,
-    graders: Sequence[Grader],
+    graders: Mapping[str, Sequence[Grader]],
     replies: Sequence[Reply],
     grades: Sequence[Mapping[str, float]],
 ) -> Iterator[Score]:
-    """A row per metric; by group first where the benchmark is scored by group."""
+    """A row per metric; by group first where the benchmark is scored by group. `graders` by the language of the golds."""
     name = settings.benchmark.name
     everything = range(len(asked.items))
     groups: dict[str, list[int]] = {}
     for i in everything:
         groups.setdefault(asked.items[i].group if settings.benchmark.per_group else "", []).append(i)
-    for grader in graders:
-        answerable = [grader.answerable(item) for item in asked.items]
+    for position, grader in enumerate(graders[asked.items[0].language]):
+        own = [graders[item.language][position] for item in asked.items]
+        answerable = [one.answerable(item) for one, item in zip(own, asked.items, strict=True)]
         answered = [grader.answered(reply) for reply in replies]
         for metric in grader.metrics:
             judged = {group: [i for i in of if metric in grades[i]] for group, of in groups.items()}
             kept = [group for group, of in judged.items() if of]
-            rows = [(f"{name}/{group}", [group]) for group in kept] if settings.benchmark.per_group else []
+            rows = [(f"{name}/{group}", [group]) for group in kept if group]
             for label, of in [*rows, (name, kept)] if kept else []:
-                strata = [[grades[i][metric] for i in judged[group]] for group in of]
                 members = [i for group in of for i in judged[group]]
+                strata = [[grades[i][metric] for i in judged[group]] for group in of]
+                if not settings.benchmark.weighs_groups:
+                    strata = [[grades[i][metric] for i in members]]
                 interval = (
                     mean_interval(strata[0], settings.seed)
-                    if len(of) == 1
+                    if len(strata) == 1
                     else stratified_interval(strata, settings.seed)
                 )
                 yield Score(
@@ -218,7 +245,10 @@ def _scores(
                     ceiling=sum(answerable[i] for i in members) / len(members),
                     model=settings.model,
                     signature=settings.signature(
-                        label, asked, grader, sum(len(groups[g]) for g in of) - len(members)
+                        label,
+                        asked,
+                        {asked.items[i].language: own[i] for i in members},
+                        sum(len(groups[g]) for g in of) - len(members),
                     ),
                 )
 
@@ -240,7 +270,7 @@ def _pooled_scores(settings: _Settings, asked: ItemSet, replies: Sequence[Reply]
                 answered=sum(bool(reply.text.strip()) for reply in replies),
                 ceiling=sum(item.answerable for item in asked.items) / len(asked.items),
                 model=settings.model,
-                signature=settings.signature(name, asked, pooled),
+                signature=settings.signature(name, asked, {asked.items[0].language: pooled}),
             )
 
 

@@ -12,7 +12,8 @@ from calque.records import Conversation, Provenance, Rejected
 class Item:
     """One question. `language` is that of the golds, by whose rules answers are compared.
 
-    `choices` are the texts of the options, lettered from A; `context` is the text that must hold the answer;
+    `choices` are the texts of the options, lettered from A; `compared` are the texts whose log-likelihoods are asked for
+    where these are not the options themselves; `context` is the text that must hold the answer;
     `answerable` is false where no gold stands in it.
     """
 
@@ -26,6 +27,7 @@ class Item:
     choices: tuple[str, ...] = ()
     context: str = ""
     answerable: bool = True
+    compared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,8 @@ def _by_letter(item: Item, reply: Reply) -> dict[str, float]:
     return {"accuracy_generated": float(parse(reply.text, item.choices, item.language) == item.golds[0])}
 
 
-def _graders(_language: str) -> tuple[Grader, ...]:
+def letter_graders(_language: str) -> tuple[Grader, ...]:
+    """The letter of highest log-likelihood, and the letter that is written."""
     return (
         Grader("likelihood", ("accuracy_choice",), _by_likelihood, reads_text=False),
         Grader("letter", ("accuracy_generated",), _by_letter),
@@ -115,7 +116,7 @@ MMLU = Benchmark(
     about="MMLU: a folder, or CSV files",
     form="mmlu",
     read=read,
-    graders=_graders,
+    graders=letter_graders,
     verdict="accuracy_generated",
     max_new_tokens=32,
     ending=".csv",

@@ -22,16 +22,23 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """How a benchmark asks in one language: the instruction, and the material with {placeholders}."""
+    """How a benchmark asks in one language: the instruction, the material with {placeholders}, and what `more` it says."""
 
     language: str
     instruction: str
     input: str
+    more: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def digest(self) -> str:
         """8 hex digits that tell one wording from another."""
-        return hashlib.sha256(f"{self.language}\n{self.instruction}\n{self.input}".encode()).hexdigest()[:8]
+        more = "".join(f"\n{key}: {'|'.join(words)}" for key, words in self.more)
+        text = f"{self.language}\n{self.instruction}\n{self.input}{more}"
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+    def words(self, key: str) -> tuple[str, ...]:
+        """The words of the form under `key`, such as the labels that answers are chosen from."""
+        return dict(self.more)[key]
 
     def conversation(
         self, question: str, *, context: str = "", choices: tuple[str, ...] = ()
@@ -63,7 +70,12 @@ def wording(form: Form, language: str) -> Wording:
                 f"prompt language to en; there are: {', '.join(wording_languages(form))}",
             )
         )
-    return Wording(code, block["instruction"], block["input"])
+    more = {
+        key: tuple(value) if isinstance(value, list) else (value,)
+        for key, value in block.items()
+        if key not in ("instruction", "input")
+    }
+    return Wording(code, block["instruction"], block["input"], tuple(sorted(more.items())))
 
 
 def prompt_language_of(form: Form, language: str) -> str:
