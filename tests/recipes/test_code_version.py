@@ -49,7 +49,7 @@ def test_a_mixture_depends_on_these_and_no_others() -> None:
         (
             "evaluate",
             {"corpora/json_rows.py", "corpora/files.py", "recipes/steps/workshop.py", "prompts/benchmarks"},
-            {"prompts/translation", "recipes/schema.py", "tuning/loop.py"},
+            {"prompts/cross_lingual.yaml", "recipes/schema.py", "tuning/loop.py"},
         ),
     ],
 )
