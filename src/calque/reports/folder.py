@@ -13,6 +13,7 @@ from calque.reports.pace import read_pace
 from calque.reports.passages import read_passages
 from calque.reports.ratings import read_ratings
 from calque.reports.reading import number, read_object, read_rows, read_text, shaped
+from calque.reports.rounds import read_rounds
 from calque.reports.run import LossPoint, Manifest, Run, Score, Step, System
 
 T = TypeVar("T")
@@ -67,6 +68,7 @@ def read_run(folder: Path) -> Run:
         asked={key: counts[name] for key, name in asked.items() if name in counts},
         answer_files={key: places[name] / "answers.jsonl" for key, name in asked.items()},
         ratings=read_ratings(folder),
+        rounds=read_rounds(places),
     )
 
 

@@ -24,6 +24,7 @@ from calque.reports.leads import leads
 from calque.reports.pace import pace_costs, pace_panels
 from calque.reports.passages import STYLES, bars
 from calque.reports.people import people
+from calque.reports.rounds import TICKS
 from calque.reports.run import Run
 from calque.reports.side_by_side import side_by_side
 from calque.reports.verdict import english, verdict
@@ -79,6 +80,8 @@ def _view(run: Run) -> dict[str, Any]:
         "people": people(run),
         "passages": bars(run.passages),
         "passage_groups": STYLES,
+        "rounds": run.rounds,
+        "round_ticks": TICKS,
         "samples": draw_samples(run),
         "style": partial(style_of, run),
     }

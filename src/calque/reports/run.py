@@ -12,6 +12,7 @@ from calque.reports.counts import Counts, Fertility, Length
 from calque.reports.passages import Passages
 from calque.reports.ratings import Rating
 from calque.reports.reading import number, read_rows
+from calque.reports.rounds import Round
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +179,7 @@ class Run:
     asked: Mapping[tuple[str, str, str], Counts]
     answer_files: Mapping[tuple[str, str, str], Path]
     ratings: tuple[Rating, ...] = ()
+    rounds: tuple[Round, ...] = ()
 
     @property
     def unfinished(self) -> tuple[str, ...]:
