@@ -13,7 +13,8 @@ datatrove      Gopher's quality and repetition filters, its four stages of MinHa
 pandas         the same rules as a script of one page, and datasketch's MinHashLSH (128 numbers, 5-grams of characters)
 
 `found` is the share of the known near-duplicates and copies that were dropped as what they are, `lost` the share of good
-passages that were dropped. Each run is a process of its own; contenders take turns. Memory is the process's peak above what
+passages that were dropped. Each run is a process of its own; contenders take turns. Time is that of the
+processor, imports left out, for a busy machine stretches any other. Memory is the process's peak above what
 it held after its imports. `--peers` is the Python of an environment with benchmarks/requirements.txt, where calque need
 not be; without it the peers run with this one, as far as it has them.
 """
@@ -28,7 +29,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ from typing import Any
 import numpy as np
 
 CONTENDERS = ("calque", "calque-all", "datatrove", "pandas")
-STEMS = (
+STEMS = (  # noqa: SIM905
     "acqua albero amic animal arch aria asin band barc bosc bracc camp cant capell cart cas castell caval cen chies ciel citt"
     " coll color coltell corp cos cucin cuor dent don dorm erb fabbric facci famigli ferr fest figli fior fium foc font forn"
     " frutt fugg gallin gatt gent giardin giorn gonn grid guard infant isol lag lamp lav legn lett libr lingu lun lup mac madr"
@@ -44,7 +44,7 @@ STEMS = (
     " past pecor penn pesc piatt piazz piccol pied pietr piogg pont port prat princip quadr ragazz re regal ricc ros rott sabbi"
     " sal sangu scal scarp scuol sedi ser sol sorell specchi spiagg stanz stell strad tavol teatr temp terr test tett tren uccell"
     " uom vall vecchi vent verd vest vi villaggi vin vit voc volp zamp zi zucch"
-).split()  # fmt: skip # noqa: SIM905
+).split()  # fmt: skip
 ENDINGS = "a o e i etto ina are ava ato ando ano one".split()  # noqa: SIM905
 BETWEEN = "il la un una di del nel con per e che non si a dal alla".split()  # noqa: SIM905
 SHORT, LOOP, NEAR, COPY, GOOD = "short", "loop", "near", "copy", "good"
@@ -210,6 +210,12 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+def spent() -> float:
+    """Seconds of processor time so far, with those of child processes."""
+    both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(used.ru_utime + used.ru_stime for used in both)
+
+
 def run_one(name: str, path: Path) -> None:
     """One run, in this process; prints its figures as JSON."""
     if name == "datatrove":
@@ -219,10 +225,8 @@ def run_one(name: str, path: Path) -> None:
         import datasketch  # noqa: F401
         import pandas  # noqa: F401
     else:
-        import pyarrow.parquet
-
         import calque.curation.passages  # noqa: F401
-    before, began = peak(), time.perf_counter()
+    before, began = peak(), spent()
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
         if name == "datatrove":
@@ -231,7 +235,7 @@ def run_one(name: str, path: Path) -> None:
             kept = with_pandas(path, out)
         else:
             kept = with_calque(path, out, language=name == "calque-all")
-        seconds = time.perf_counter() - began
+        seconds = spent() - began
     print(json.dumps({"seconds": seconds, "peak_megabytes": peak() - before, **quality(kept, path)}))
 
 

@@ -6,7 +6,6 @@ deterministic: no seed but the one below, no order but that of the texts.
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from typing import TypeAlias
@@ -24,12 +23,11 @@ _BLOCK = 2048  # n-grams hashed at a time, so that the work stays in the cache
 _draw = np.random.Generator(np.random.PCG64(20240519))
 _A = (_draw.integers(0, 2**32, PERMUTATIONS, dtype=np.uint32) | np.uint32(1))[:, None]
 _B = _draw.integers(0, 2**32, PERMUTATIONS, dtype=np.uint32)[:, None]
-_SPACE = re.compile(r"\s+")
 
 
 def plain(text: str) -> str:
     """The text as it is compared: compatibility forms, case and white space made one."""
-    return _SPACE.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip()
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def ngram_hashes(text: str, n: int = NGRAM) -> npt.NDArray[np.uint32]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 
 from calque.curation.characters import damaged, digits, length, links, script, symbols
 from calque.curation.drop import Drop, Filter, first_drop, too_high
@@ -16,7 +16,7 @@ from calque.curation.language import mixed_languages, wrong_language
 from calque.curation.lines import bullets, cut_off, ellipses, without_boilerplate
 from calque.curation.repetition import repeated_lines, repeated_text
 from calque.curation.settings import PassageSettings
-from calque.near import near_duplicates, plain, signature
+from calque.near import PERMUTATIONS, near_duplicates, plain, signature, similarity
 from calque.records import Passage
 
 WITHOUT_STOPS = ("th",)  # languages that end no sentence with a sign
@@ -76,35 +76,51 @@ def judged(passages: Iterable[Passage], settings: PassageSettings, language: str
 
 
 class Duplicates:
-    """Remembers of each passage what it takes to find its like: 512 bytes of signature and 20 of address."""
+    """Remembers of each passage what it takes to find its like: 512 bytes of signature, and its address."""
 
     def __init__(self, threshold: float | None) -> None:
         self._threshold = threshold
-        self._hashes: list[int] = []
         self._ids: list[bytes] = []
-        self._signatures: list[npt.NDArray[np.uint32]] = []
+        self._first: dict[bytes, int] = {}
+        self._copies: dict[int, int] = {}
+        self._rows = array("q")  # of which there are signatures
+        self._signatures = bytearray()
 
     def add(self, passage: Passage) -> None:
         """The next passage, in order."""
-        digest = hashlib.blake2b(plain(passage.text).encode(errors="surrogatepass"), digest_size=8)
-        self._hashes.append(int.from_bytes(digest.digest()))
+        row = len(self._ids)
         self._ids.append(bytes.fromhex(passage.id))
-        if self._threshold is not None:
-            self._signatures.append(signature(passage.text))
+        text = plain(passage.text)
+        digest = hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()
+        first = self._first.setdefault(digest, row)
+        if first != row:
+            self._copies[row] = first
+        elif self._threshold is not None:
+            self._rows.append(row)
+            self._signatures += signature(text).tobytes()
 
     def drops(self) -> Sequence[Drop | None]:
-        """For each passage, whether it is the like of an earlier one that is kept, and of which (its id)."""
-        twins = {}
-        first: dict[int, int] = {}
-        for row, digest in enumerate(self._hashes):
-            if first.setdefault(digest, row) != row:
-                twins[row] = Drop("duplicate", f"says what passage {self._ids[first[digest]].hex()} says")
-        if self._threshold is not None and self._signatures:
-            rows = np.array([row for row in range(len(self._hashes)) if row not in twins])
-            signatures = np.stack([self._signatures[row] for row in rows])
-            for at, twin in enumerate(near_duplicates(signatures, threshold=self._threshold).tolist()):
-                if twin >= 0:
-                    same = float((signatures[at] == signatures[twin]).mean())
-                    found = f"is like passage {self._ids[rows[twin]].hex()}: {same:.2f}, less than {self._threshold:.2f} is asked"
-                    twins[int(rows[at])] = Drop("near_duplicate", found)
-        return [twins.get(row) for row in range(len(self._hashes))]
+        """For each passage, whether it is the like of an earlier one, and of which (its id).
+
+        What is like a passage that is itself dropped for its likeness to another names that one, or is kept.
+        """
+        found: list[Drop | None] = [None] * len(self._ids)
+        twins = self._near_duplicates()
+        for row, (twin, share) in twins.items():
+            detail = f"is like passage {self._ids[twin].hex()}: {share:.2f}, where less than {self._threshold:.2f} is asked"
+            found[row] = Drop("near_duplicate", detail)
+        for row, first in self._copies.items():
+            kept = twins[first][0] if first in twins else first
+            found[row] = Drop("duplicate", f"says what passage {self._ids[kept].hex()} says, or nearly")
+        return found
+
+    def _near_duplicates(self) -> dict[int, tuple[int, float]]:
+        if self._threshold is None:
+            return {}
+        signatures = np.frombuffer(self._signatures, dtype=np.uint32).reshape(len(self._rows), PERMUTATIONS)
+        twins = near_duplicates(signatures, threshold=self._threshold).tolist()
+        return {
+            self._rows[at]: (self._rows[twin], similarity(signatures[at], signatures[twin]))
+            for at, twin in enumerate(twins)
+            if twin >= 0
+        }

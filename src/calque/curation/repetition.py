@@ -28,6 +28,6 @@ def repeated_text(text: str, *, most: float) -> Drop | None:
     """`repeated_text`: places from which 20 characters stand as they stood before, as a share of all places."""
     if len(text) < 2 * NGRAM:
         return None
-    hashes = ngram_hashes(text, NGRAM)
-    again = 1 - len(np.unique(hashes)) / len(hashes)
+    hashes = np.sort(ngram_hashes(text, NGRAM))
+    again = np.count_nonzero(hashes[1:] == hashes[:-1]) / len(hashes)
     return too_high("repeated_text", "places where 20 characters come again", again, most)
