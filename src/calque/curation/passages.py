@@ -19,7 +19,7 @@ from calque.curation.settings import PassageSettings
 from calque.near import PERMUTATIONS, near_duplicates, plain, signature, similarity
 from calque.records import Passage
 
-WITHOUT_STOPS = ("th",)  # languages that end no sentence with a sign
+WITHOUT_STOPS = ("th", "lo")  # languages that end no sentence with a sign
 DENSE = 3  # characters of an alphabet for one of Chinese or Japanese
 
 
