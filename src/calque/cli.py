@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -14,6 +14,9 @@ import calque
 from calque.errors import CalqueError, Problem, UsageError
 from calque.lab.commands import app as lab
 from calque.languages import language as known
+
+if TYPE_CHECKING:
+    from calque.recipes.reading import Read
 
 INTERRUPTED = 130
 
@@ -62,16 +65,22 @@ Words = Annotated[
 @app.command()
 def run(recipe: RecipeName, changes: Words = None) -> None:
     """Carry out a recipe in a folder (out=FOLDER). Run again, it goes on where it stopped."""
-    from calque.console import Screen, make_console
-    from calque.recipes.ranks import ranks
     from calque.recipes.reading import read_recipe
-    from calque.recipes.runner import follow, prepare
-    from calque.recipes.runner import run as carry_out
 
     words, out, reuse = _out(changes or [])
     read = read_recipe(recipe, words)
     if out is None:
         out = Path(recipe) if Path(recipe).is_dir() else Path("runs") / read.recipe.name
+    _carry_out(read, out, reuse)
+
+
+def _carry_out(read: Read, out: Path, reuse: list[Path]) -> None:
+    """Carry a recipe out, and print its scores and where the report is."""
+    from calque.console import Screen, make_console
+    from calque.recipes.ranks import ranks
+    from calque.recipes.runner import follow, prepare
+    from calque.recipes.runner import run as carry_out
+
     prepared = prepare(read)
     if not ranks().leads:
         follow(prepared, out)
@@ -86,6 +95,55 @@ def run(recipe: RecipeName, changes: Words = None) -> None:
     if not outcome.done:
         console.print(f"nothing to do: all {outcome.steps} steps stand already", highlight=False)
     console.print(f"report: {outcome.report}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="folder of a model in hub form, or a hub id")],
+    suite: Annotated[
+        str, typer.Option(help="crossalpaca, xinstruction or xcit (what the paper measured), or all")
+    ] = "all",
+    language: Annotated[
+        str, typer.Option(help="codes, with commas between them; English is scored beside them")
+    ] = "",
+    data: Annotated[
+        Path, typer.Option(help="folder with the official files, under their usual names")
+    ] = Path("data"),
+    out: Annotated[Path | None, typer.Option(help="the run's folder [default: runs/MODEL-SUITE]")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="at most so many questions of each")] = None,
+    template: Annotated[str, typer.Option(help="alpaca, plain, chat, or a YAML file")] = "alpaca",
+    prompt_language: Annotated[
+        str, typer.Option(help="language of the prompts: item (that of the questions) or en")
+    ] = "item",
+    seed: Annotated[int, typer.Option(min=0, help="draws questions and bootstrap samples")] = 0,
+) -> None:
+    """Score a model on benchmark suites, without a recipe. Run again, it goes on where it stopped."""
+    from calque.recipes.official_files import SUITES
+    from calque.recipes.suites import look, recipe_of
+
+    codes = [known(code.strip()).code for code in language.split(",") if code.strip()]
+    choices = {"--suite": (suite, tuple(SUITES)), "--prompt-language": (prompt_language, ("item", "en"))}
+    for option, (given, allowed) in choices.items():
+        if given not in allowed:
+            remedy = f"there are: {', '.join(allowed)}"
+            raise UsageError(Problem(f"{option} {given}: there is none", "command line", remedy=remedy))
+    if not set(codes) - {"en"}:
+        remedy = "say --language zh, or --language zh,ar; English is scored beside them"
+        raise UsageError(Problem("no target language is given", "command line", remedy=remedy))
+    found = look(suite, codes, data, prompt_language)
+    for one in found:
+        line = f"{one.questions:,} questions" if one.questions else one.why_not
+        typer.echo(f"{one.benchmark} in {one.language}: {line}")
+    read = recipe_of(
+        found,
+        model,
+        suite=suite,
+        seed=seed,
+        limit=limit,
+        template=template,
+        prompt_language=prompt_language,
+    )
+    _carry_out(read, out or Path("runs") / f"{Path(model).name}-{suite}", [])
 
 
 @app.command()

@@ -1,0 +1,95 @@
+"""Suites of benchmarks on any model, without a recipe: the files are found by their names, and a recipe is made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from calque.errors import CalqueError, DataError, Problem, UsageError
+from calque.evaluation.evaluate import items_of
+from calque.languages import language as language_of
+from calque.recipes.official_files import OFFICIAL, SUITES, find
+from calque.recipes.reading import Read
+from calque.recipes.schema import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A benchmark in a language: its files and how many questions they hold, or, without questions, why not."""
+
+    benchmark: str
+    language: str
+    files: tuple[Path, ...]
+    questions: int
+    why_not: str = ""
+
+
+def look(
+    suite: str, languages: Sequence[str], data: Path, prompt_language: str = "item"
+) -> tuple[Found, ...]:
+    """Every benchmark of a suite in every language, English first, each read once. Raises where nothing is found."""
+    if not data.is_dir():
+        raise DataError(Problem("there is no such folder", str(data), remedy="say --data FOLDER"))
+    found = tuple(
+        _look(benchmark, code, data, prompt_language)
+        for benchmark in SUITES[suite]
+        for code in codes_of(languages)
+    )
+    if not any(one.questions for one in found):
+        sources = "; ".join(f"{name}: {OFFICIAL[name].source}" for name in SUITES[suite])
+        message = f"no file of the suite {suite} is here for {', '.join(languages)}"
+        raise DataError(
+            Problem(message, str(data), remedy=f"get them, under their own names, from {sources}")
+        )
+    return found
+
+
+def codes_of(languages: Sequence[str]) -> list[str]:
+    """The codes to score in: English, and those that were asked for."""
+    return list(dict.fromkeys(["en", *(language_of(code).code for code in languages)]))
+
+
+def _look(benchmark: str, code: str, data: Path, prompt_language: str) -> Found:
+    files = tuple(find(benchmark, code, data))
+    if not files:
+        return Found(benchmark, code, (), 0, f"not found; from {OFFICIAL[benchmark].source}")
+    try:
+        asked = items_of(benchmark, files, code, prompt_language=prompt_language)
+    except CalqueError as error:
+        return Found(benchmark, code, files, 0, error.problems[0].message)
+    return Found(benchmark, code, files, len(asked.items))
+
+
+def recipe_of(
+    found: Sequence[Found],
+    model: str,
+    *,
+    suite: str,
+    seed: int = 0,
+    limit: int | None = None,
+    template: str = "alpaca",
+    prompt_language: str = "item",
+) -> Read:
+    """The recipe that scores the model as it is on what was found; its paths start from the working folder."""
+    codes = list(dict.fromkeys(one.language for one in found))
+    targets = [code for code in codes if code != "en"]
+    if not targets:
+        remedy = "say --language with another one; English is scored beside it"
+        raise UsageError(Problem("English is no target language", "command line", remedy=remedy))
+    evaluate: dict[str, Any] = {"languages": codes, "prompt_language": prompt_language, "limit": limit}
+    for one in found:
+        if one.questions:
+            evaluate.setdefault(one.benchmark, {})[one.language] = [str(path) for path in one.files]
+    recipe = {
+        "name": suite,
+        "seed": seed,
+        "languages": targets,
+        "model": {"path": model, "template": template},
+        "sources": {},
+        "demonstrate": {},
+        "systems": {"base": {}},
+        "evaluate": evaluate,
+    }
+    return Read(Recipe.model_validate(recipe), Path())
