@@ -28,9 +28,9 @@ def test_a_name_that_is_none_is_told_with_the_nearest() -> None:
         benchmark_of("xqad")
 
 
-def test_the_form_of_recipes_loads_nothing_heavy() -> None:
+def test_the_table_loads_nothing_heavy() -> None:
     code = (
-        "import sys, calque.recipes.schema\n"
+        "import sys, calque.evaluation.benchmarks\n"
         "heavy = {'torch', 'transformers', 'numpy', 'pyarrow', 'budoux', 'sacrebleu', 'py3langid', 'jinja2'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )
