@@ -59,8 +59,20 @@ def test_a_run_without_scores_says_so(make_run: Callable[..., Path]) -> None:
     (folder / "scores.jsonl").unlink()
     for path in (folder / "steps").glob("evaluate-*"):
         shutil.rmtree(path)
-    assert printed(score_table(folder), 80) == "nothing was scored yet, or the recipe names no benchmark\n"
-    assert "nothing was scored" in printed(show(folder), 80)
+    assert printed(score_table(folder), 80) == "Nothing was scored yet, or the recipe names no benchmark.\n"
+    assert "Nothing was scored" in printed(show(folder), 80)
+
+
+def test_a_run_scored_in_english_alone_says_where_its_scores_stand(run_folder: Path) -> None:
+    scores = run_folder / "scores.jsonl"
+    kept = [row for row in scores.read_text(encoding="utf-8").splitlines() if '"language": "en"' in row]
+    assert kept
+    scores.write_text("\n".join(kept) + "\n", encoding="utf-8")
+    for path in (run_folder / "steps").glob("evaluate-*-it"):
+        shutil.rmtree(path)
+    assert printed(score_table(run_folder), 120) == (
+        "Nothing was scored in it, ar; the scores in en stand in scores.jsonl.\n"
+    )
 
 
 def test_prompts_that_did_not_fit_are_told(run_folder: Path) -> None:

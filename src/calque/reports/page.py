@@ -27,7 +27,7 @@ from calque.reports.people import people
 from calque.reports.rounds import TICKS
 from calque.reports.run import Run
 from calque.reports.side_by_side import side_by_side
-from calque.reports.verdict import english, verdict
+from calque.reports.verdict import english, unscored, verdict
 
 LONGEST = 1200  # characters of a text that are shown
 
@@ -67,6 +67,7 @@ def _view(run: Run) -> dict[str, Any]:
         "run": run,
         "verdict": found,
         "tables": layout(found),
+        "unscored": unscored(run),
         "every_metric": layout(verdict(run, every_metric=True)),
         "leads": leads(run, found, in_english),
         "questions": questions(run),

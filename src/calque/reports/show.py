@@ -17,7 +17,7 @@ from calque.reports.counts import Counts
 from calque.reports.folder import read_run
 from calque.reports.layout import ANSWERED, Answered, Entry, Grid, Heading, layout
 from calque.reports.run import Run
-from calque.reports.verdict import Verdict, verdict
+from calque.reports.verdict import unscored, verdict
 
 MOST_IN_LINE = 3  # differences with their intervals
 
@@ -25,7 +25,7 @@ MOST_IN_LINE = 3  # differences with their intervals
 def score_table(folder: Path) -> RenderableType:
     """The systems side by side on each benchmark's first metric, with paired differences and their intervals."""
     run = read_run(folder)
-    return Group(_tables(verdict(run)), *_too_long(run))
+    return Group(_tables(run), *_too_long(run))
 
 
 def show(folder: Path) -> RenderableType:
@@ -33,7 +33,7 @@ def show(folder: Path) -> RenderableType:
     run = read_run(folder)
     parts: list[RenderableType] = [Text(f"{run.manifest.recipe or run.name}: {folder}", style="bold")]
     parts += [Text(f"note: {note}", style="yellow") for note in run.manifest.notes]
-    return Group(*parts, _steps(run), _tables(verdict(run)), *_too_long(run))
+    return Group(*parts, _steps(run), _tables(run), *_too_long(run))
 
 
 def _too_long(run: Run) -> Iterator[Text]:
@@ -48,10 +48,10 @@ def _too_long(run: Run) -> Iterator[Text]:
             yield Text(text, style="yellow")
 
 
-def _tables(table: Verdict) -> RenderableType:
-    grids = layout(table)
+def _tables(run: Run) -> RenderableType:
+    grids = layout(verdict(run))
     if not grids:
-        return Text("nothing was scored yet, or the recipe names no benchmark", style="dim")
+        return Text(unscored(run), style="dim")
     text = "percent; differences in points, paired by question, with 95% intervals"
     return Group(*(part for grid in grids for part in (_table(grid), "")), Text(text, style="dim italic"))
 

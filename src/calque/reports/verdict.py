@@ -115,6 +115,15 @@ def _corrected(run: Run, rows: list[Row]) -> tuple[Row, ...]:
     return tuple(replace(row, differences=tuple(of)) for row, of in zip(rows, changed, strict=True))
 
 
+def unscored(run: Run) -> str:
+    """Why there is no table, where no target language was scored."""
+    elsewhere = {score.language for score in run.scores}
+    if not elsewhere:
+        return "Nothing was scored yet, or the recipe names no benchmark."
+    targets = ", ".join(run.manifest.languages)
+    return f"Nothing was scored in {targets}; the scores in {', '.join(sorted(elsewhere))} stand in scores.jsonl."
+
+
 def benchmarks(run: Run) -> tuple[str, ...]:
     """List the benchmarks that were asked as a whole, in the order of the scores; their tasks are left out."""
     asked = {benchmark for _, benchmark, _ in run.answer_files}
