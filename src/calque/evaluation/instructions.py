@@ -9,7 +9,9 @@ nothing is no highlight; letters are counted in small letters. Where we differ, 
 - Words in capitals are runs of letters with hyphens, points or apostrophes inside (NLTK's tokenizer there).
 - The language is told by `calque.identify`, not by langdetect, which draws at random; where it cannot be told, the
   instruction counts as followed, as there.
-- Keywords are words, not regular expressions.
+- Keywords are words, not regular expressions; a letter that is none (# or !) is counted as it is, where IFEval draws another.
+
+`benchmarks/ifeval.py` compares verdict by verdict.
 
 SEA-IFEval (Susanto et al. 2025) has rules of its own (`sea`): keywords are whole words where the language parts words,
 sections, bullets and paragraphs are counted exactly, sentences are parted by `***`, a repeated prompt wants an answer

@@ -1,0 +1,109 @@
+"""Our checks of verifiable instructions against the official ones (as lm-evaluation-harness carries them), verdict by verdict.
+
+Every instruction of M-IFEval's English file, which is IFEval's, is put to model answers of Arena-Hard and to the same answers
+made to follow it or nearly: in capitals, quoted, without commas, with a title, as JSON, in paragraphs and so on.
+
+    pip install 'lm-eval[ifeval]' langdetect immutabledict; python benchmarks/ifeval.py DATA [--answers 12]
+
+Sentences and words in capitals need NLTK's punkt_tab (`python -m nltk.downloader punkt_tab`); without it they are left out.
+The official language check draws at random; its seed is set here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from calque.corpora.json_rows import read_rows
+from calque.evaluation.instructions import Instruction
+
+NEEDS_PUNKT = ("length_constraints:number_sentences", "change_case:capital_word_frequency")
+
+
+def official() -> tuple[Any, bool]:
+    """The official registry, and whether NLTK's sentence model is there."""
+    import nltk
+    from langdetect import DetectorFactory
+
+    DetectorFactory.seed = 0
+    try:
+        nltk.data.find("tokenizers/punkt_tab")
+        punkt = True
+    except LookupError:
+        punkt, nltk.download = False, lambda *_: None
+    from lm_eval.tasks.ifeval import instructions_registry
+
+    return instructions_registry.INSTRUCTION_DICT, punkt
+
+
+def variants(answer: str, wants: dict[str, Any]) -> list[str]:
+    """An answer, and what may follow an instruction or just fail it."""
+    lines = answer.splitlines()
+    words = " ".join(
+        map(str, wants.get("keywords") or wants.get("forbidden_words") or [wants.get("keyword", "x")])
+    )
+    marked = f"{wants.get('first_word', 'So')}, {answer}".replace("\n\n", "\n***\n")
+    return [
+        answer,
+        answer.upper(),
+        answer.lower(),
+        f'"{answer}"',
+        answer.replace(",", ""),
+        f"<<{lines[0] if lines else 'x'}>>\n{answer}\n\nP.S. x\nP.P.S y",
+        f"```json\n{json.dumps({'a': answer})}\n```",
+        f"{answer}\n******\n{answer[:50]}",
+        marked,
+        f"{wants.get('prompt_to_repeat', '')}\n{answer}\n{wants.get('end_phrase', '')}",
+        f"{answer} {words} {words.upper()}s pre{words}",
+        "\n".join(f"* *{line}* [x]" for line in lines[:4]),
+        "\n".join(
+            f"{wants.get('section_spliter', 'Section')} {i}\n- {line}" for i, line in enumerate(lines[:5], 1)
+        ),
+        f"Sure.\n\n{wants.get('first_word', 'So')} it is.\n\nMy answer is maybe.",
+        "",
+    ]
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    arguments.add_argument("data", type=Path, help="folder with m-ifeval/ and arena-hard-multilingual/")
+    arguments.add_argument("--answers", type=int, default=12, help="answers put to each instruction")
+    given = arguments.parse_args()
+    registry, punkt = official()
+    answers = [
+        row.value["choices"][0]["turns"][0]["content"]
+        for row in read_rows(next((given.data / "arena-hard-multilingual").glob("answers-*-en.jsonl.gz")))
+    ]
+    asked, agreed, followed, split = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
+    number = 0
+    for row in read_rows(given.data / "m-ifeval" / "en_input_data.jsonl"):
+        for told, wants in zip(row.value["instruction_id_list"], row.value["kwargs"], strict=True):
+            name = told.split(":", 1)[1]
+            if name in NEEDS_PUNKT and not punkt:
+                split[name] += 1
+                continue
+            theirs = registry[name](name)
+            theirs.build_description(**{k: v for k, v in wants.items() if v is not None})
+            ours = Instruction(name, wants, "en")
+            for _ in range(given.answers):
+                number += 1
+                for text in variants(answers[number * 7 % len(answers)], wants):
+                    verdict = bool(text.strip() and theirs.check_following(text))
+                    asked[name] += 1
+                    followed[name] += verdict
+                    agreed[name] += verdict == ours.is_followed(text)
+    print(f"{'instruction':50} {'verdicts':>8} {'followed':>8} {'agree':>8}")
+    for name in sorted(asked):
+        print(f"{name:50} {asked[name]:8,} {followed[name]:8,} {agreed[name] / asked[name]:8.2%}")
+    print(f"{'all':50} {asked.total():8,} {followed.total():8,} {agreed.total() / asked.total():8.2%}")
+    for name, n in split.items():
+        print(f"not compared for want of NLTK's punkt_tab: {name} ({n} instructions)")
+
+
+if __name__ == "__main__":
+    main()
