@@ -196,6 +196,15 @@ def test_all_four_families_are_in_both_splits(world: World) -> None:
         assert {name: len(tasks) for name, tasks in sets.items()} == {**COUNTS, "open": 420}
 
 
+def test_the_recipe_of_x_instruction_fits_its_files(world_folder: Path) -> None:
+    read = read_recipe(str(world_folder / "xinstruction.yaml"))
+    found = resolve(read.recipe, read.folder)
+    assert {"random-it", "xinstruction-it", "generator", "round-0", "evaluator-2"} <= {
+        s.name for s in found.systems
+    }
+    assert found.notes == ()
+
+
 def test_the_recipe_of_the_world_fits_its_files(world_folder: Path) -> None:
     read = read_recipe(str(world_folder / "crossalpaca.yaml"))
     found = resolve(read.recipe, read.folder)

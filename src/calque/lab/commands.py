@@ -52,6 +52,23 @@ def world(
 
 
 @app.command()
+def kept(
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="a run of recipe xinstruction on a world's passages")
+    ],
+    base: Base = None,
+) -> None:
+    """What each selection of a run kept, by the truth: how many passages are sound, and which share of each fault came through."""
+    from calque.lab.files import PEOPLE, told_of, world_of
+    from calque.lab.kept import kept as kept_of
+    from calque.lab.kept import table
+
+    seed, people = told_of(base) if base is not None else (0, PEOPLE)
+    for line in table(kept_of(run, world_of(seed=seed, people=people))):
+        typer.echo(line)
+
+
+@app.command()
 def pretrain(
     out: Out,
     seed: Seed = 0,

@@ -76,8 +76,8 @@ def make_world(
             write_jsonl(out / f"passages.{language}.jsonl", (p.to_row() for p in passages(world, words)))
             write_json(out / f"seed-pairs.en-{language}.json", seed_pairs(world, words))
     shutil.copytree(base or shipped_base(), out / "base", dirs_exist_ok=True)
-    recipe = (resources.files("calque.lab") / "crossalpaca.yaml").read_text(encoding="utf-8")
-    write_text(out / "crossalpaca.yaml", recipe)
+    for name in ("crossalpaca.yaml", "xinstruction.yaml"):
+        write_text(out / name, (resources.files("calque.lab") / name).read_text(encoding="utf-8"))
     return out
 
 

@@ -1,0 +1,72 @@
+"""What a run's selections of candidates kept, held against the truth: which passages have a fault, and of what kind."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from calque.corpora.cross_lingual_files import read_cross_lingual
+from calque.corpora.demonstration_files import read_demonstrations
+from calque.errors import Problem, UsageError
+from calque.lab.lexicon import lexicon
+from calque.lab.passages import FAULTS, passages
+from calque.lab.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One selection: its passages by fault (`""`: none), beside those of all candidates."""
+
+    selection: str
+    language: str
+    faults: Mapping[str, int]
+    among: Mapping[str, int]
+
+    @property
+    def precision(self) -> float:
+        """The share of what is kept that has no fault."""
+        return self.faults.get("", 0) / max(1, sum(self.faults.values()))
+
+    @property
+    def recall(self) -> float:
+        """The share of the candidates without a fault that is kept."""
+        return self.faults.get("", 0) / max(1, self.among.get("", 0))
+
+    def share(self, fault: str) -> float:
+        """The share of the candidates with a fault that is kept."""
+        return self.faults.get(fault, 0) / max(1, self.among.get(fault, 0))
+
+
+def kept(run: Path, world: World) -> Iterator[Kept]:
+    """Each selection of a run on the passages of `world`, by name. Raises `UsageError` where there is none."""
+    steps = sorted((run / "steps").glob("select-*"))
+    if not steps:
+        raise UsageError(
+            Problem("holds no selection of candidates", str(run), remedy="run recipe xinstruction there")
+        )
+    fault_of: dict[str, list[str]] = {}
+    for step in steps:
+        name, _, language = step.name.removeprefix("select-").rpartition("-")
+        if language not in fault_of:
+            fault_of[language] = [passage.fault for passage in passages(world, lexicon(language))]
+        faults = fault_of[language]
+        candidates = read_cross_lingual(run / "steps" / f"generate-{language}" / "candidates.jsonl")
+        yield Kept(
+            name,
+            language,
+            Counter(faults[d.provenance.row - 1] for d in read_demonstrations(step / "demonstrations.jsonl")),
+            Counter(faults[pair.provenance.row - 1] for pair in candidates),
+        )
+
+
+def table(found: Iterator[Kept]) -> Iterator[str]:
+    """Lines: precision and recall of faultless passages, and which share of each fault is kept, in percent."""
+    named = [fault for fault in FAULTS if fault]
+    yield f"{'selection':<18} {'kept':>6} {'sound':>6} {'recall':>6}  " + " ".join(f"{f:>11}" for f in named)
+    for one in found:
+        shares = " ".join(f"{100 * one.share(fault):>11.0f}" for fault in named)
+        count = sum(one.faults.values())
+        name = f"{one.selection} ({one.language})"
+        yield f"{name:<18} {count:>6,} {100 * one.precision:>6.0f} {100 * one.recall:>6.0f}  {shares}"
