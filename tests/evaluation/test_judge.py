@@ -16,7 +16,7 @@ from calque.engines.stored import StoredEngine
 from calque.evaluation.judge import Contest, Judged, Mode, Price, judge
 from calque.evaluation.judge_quality import Known, known_contests, quality
 from calque.evaluation.verdicts import HowGood, Which, read_verdict
-from calque.evaluation.win_rates import agreement, controlled, rates
+from calque.evaluation.win_rates import controlled, rates
 from calque.prompts.judging import judge_languages, judge_wording
 from calque.records import Conversation
 
@@ -230,17 +230,6 @@ def test_a_system_that_wins_by_length_alone_is_even_at_equal_length() -> None:
     assert sweep is not None
     assert 0.97 < sweep.value <= 1.0
     assert all(math.isfinite(v) for v in (sweep.low, sweep.high))
-
-
-def test_agreement_is_over_what_was_put_to_the_judges() -> None:
-    one = [judged(w, str(i), 1, 2) for i, w in enumerate(["first", "second", "second", "tie"])]
-    two = [judged(w, str(i), 1, 2) for i, w in enumerate(["first", "second", "first", "tie"])]
-    found = agreement({"a": one, "b": two}, 0)
-    assert found["pairs"] == [{"judges": ["a", "b"], "alike": 0.75}]
-    # values: 3 first, 3 second, 2 tie; Do = 2/8, De = (64 − 9 − 9 − 4)/56 = .75; 1 − .25/.75
-    assert found["alpha"]["value"] == pytest.approx(2 / 3)
-    alone = agreement({"a": one}, 0)
-    assert (alone["alpha"]["value"], alone["pairs"]) == (None, [])
 
 
 def test_a_judge_is_measured_on_known_answers_and_one_that_cannot_tell_is_not_usable(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from calque.recipes import code_version
 from calque.recipes.code_version import digest_of, sources_of
 
 PACKAGE = Path(calque.__file__).parent
-KINDS = ("passages", "demonstrate", "mix", "encode", "tune", "evaluate")
+KINDS = ("passages", "demonstrate", "mix", "encode", "tune", "evaluate", "judge")
 
 
 def test_a_mixture_depends_on_these_and_no_others() -> None:
@@ -49,8 +49,9 @@ def test_a_mixture_depends_on_these_and_no_others() -> None:
         (
             "evaluate",
             {"corpora/json_rows.py", "corpora/files.py", "recipes/steps/workshop.py", "prompts/benchmarks"},
-            {"prompts/cross_lingual.yaml", "recipes/schema.py", "tuning/loop.py"},
+            {"prompts/cross_lingual.yaml", "recipes/schema.py", "tuning/loop.py", "engines/server.py"},
         ),
+        ("judge", {"prompts/judge", "engines/server.py", "evaluation/judge.py"}, {"tuning/loop.py"}),
     ],
 )
 def test_what_counts_for_a_kind_and_what_does_not(kind: str, counts: set[str], does_not: set[str]) -> None:
@@ -72,7 +73,7 @@ def test_a_changed_module_or_data_file_changes_the_digest(
 
     before = now()
     (copy / "prompts/chat.py").write_text("# other\n", encoding="utf-8")
-    assert {kind for kind in KINDS if now()[kind] != before[kind]} == {"encode", "evaluate"}
+    assert {kind for kind in KINDS if now()[kind] != before[kind]} == {"encode", "evaluate", "judge"}
     before = now()
     (copy / "prompts/translation/it.yaml").write_text("wordings: []\n", encoding="utf-8")
     assert {kind for kind in KINDS if now()[kind] != before[kind]} == {"demonstrate", "evaluate"}

@@ -1,8 +1,7 @@
-"""What verdicts come to: win rate, the same with length held equal, flips, and agreement of several judges."""
+"""What verdicts come to: win rate, the same with length held equal, and how often they turn with the order."""
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -11,7 +10,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from calque.agreement import nominal_alpha
 from calque.evaluation.judge import Judged, Price
 from calque.evaluation.statistics import RESAMPLES, Interval, mean_interval
 from calque.randomness import stream
@@ -107,29 +105,6 @@ def _at_equal_length(y: Floats, x: Floats) -> float:
         if np.abs(step).max() < ENOUGH:
             break
     return float(1 / (1 + np.exp(-weights[0])))
-
-
-def agreement(by_judge: Mapping[str, Sequence[Judged]], seed: int) -> dict[str, Any]:
-    """Krippendorff's alpha of several judges over what was put to them, and how often each pair says the same."""
-    said: dict[str, dict[str, str]] = {
-        name: {j.contest.item: j.winner for j in found if j.winner and j.why in ("judged", "flipped")}
-        for name, found in by_judge.items()
-    }
-    items = dict.fromkeys(item for of in said.values() for item in of)
-    alpha = nominal_alpha([[of[item] for of in said.values() if item in of] for item in items], seed)
-    names = list(said)
-    pairs = [
-        {
-            "judges": [a, b],
-            "alike": _share([said[a][i] == said[b][i] for i in items if i in said[a] and i in said[b]]),
-        }
-        for k, a in enumerate(names)
-        for b in names[k + 1 :]
-    ]
-    return {
-        "alpha": {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in asdict(alpha).items()},
-        "pairs": pairs,
-    }
 
 
 def _share(values: Sequence[bool]) -> float | None:

@@ -28,7 +28,8 @@ NAMED = {
     "demonstrate": ("part", "view"),
 }  # what a name there names, and what it must say
 HOLDING_FILES = {
-    *(("sources", name) for name in ("instructions", "translations", "parallel", "seed", "passages"))
+    ("judge", "known"),
+    *(("sources", name) for name in ("instructions", "translations", "parallel", "seed", "passages")),
 } | {*(("evaluate", name) for name in BENCHMARK_FIELDS)}
 NO_FILES = ("unit", "markup", "text_field", "licence")  # settings beside files
 

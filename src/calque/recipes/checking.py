@@ -18,6 +18,7 @@ from calque.recipes.hashes import Hashes
 from calque.recipes.reading import read_recipe
 from calque.recipes.runner import EARLY, Prepared, prepare, questions_of
 from calque.recipes.steps import Step, Work, unheard
+from calque.recipes.steps.judge import JudgeKnown, told_before
 from calque.recipes.steps.workshop import Workshop
 
 
@@ -36,6 +37,7 @@ def check(name: str, changes: Sequence[str], out: Path | None = None) -> Iterato
     yield f"recipe {recipe.name}: {', '.join(recipe.languages)}, seed {recipe.seed}"
     yield from (f"note: {note}" for note in prepared.resolved.notes)
     yield from lines
+    yield from told_before(prepared.steps)
     for system in prepared.resolved.systems:
         if not system.mix:
             yield f"system {system.name}: the base model as it is"
@@ -147,6 +149,11 @@ def _benchmarks(steps: Sequence[Step], problems: list[Problem]) -> list[str]:
     seen: dict[tuple[str, str], None] = {}
     lines = []
     for step in steps:
+        if isinstance(step, JudgeKnown):
+            try:
+                lines.append(f"judge {step.judge} in {step.language}: {step.preflight()}")
+            except CalqueError as error:
+                problems += error.problems
         if step.kind != "evaluate":
             continue
         settings = step.settings

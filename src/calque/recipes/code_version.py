@@ -1,8 +1,8 @@
 """What code a kind of step depends on: a digest of the modules that can change its outcome, as their imports tell.
 
 From the step's own module on, every import of a module of ours is followed, late ones too. Three are not: imports for
-types alone; `recipes`, whose part in the outcome is in the step's settings and inputs, except for the workshop, which
-hands it tokenizer and engine; and `errors`, which end a step and do not shape what it writes.
+types alone; `recipes`, whose part in the outcome is in the step's settings and inputs, except for the workshop and the other
+engines, which hand it tokenizer and engine; and `errors`, which end a step and do not shape what it writes.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from importlib import resources
 from pathlib import Path
 
 _WORKSHOP = "recipes/steps/workshop.py"
+_OTHERS = "recipes/steps/other_engines.py"
 _CHUNKS = "recipes/steps/chunks.py"
 _BESIDE = {
     **dict.fromkeys(("encode", "evaluate", "measure"), (_WORKSHOP,)),
     **dict.fromkeys(("generate", "answer", "rate"), (_WORKSHOP, _CHUNKS)),
+    "judge": (_WORKSHOP, _OTHERS),
 }
 _NOT_FOLLOWED = ("recipes", "errors")
 _DATA = {  # folders and files that a module reads at run time
@@ -26,6 +28,7 @@ _DATA = {  # folders and files that a module reads at run time
     "demonstrations/wordings.py": "prompts/translation",
     "evaluation/wording.py": "prompts/benchmarks",
     "prompts/cross_lingual.py": "prompts/cross_lingual.yaml",
+    "prompts/judging.py": "prompts/judge",
     "prompts/render.py": "prompts/templates",
     "prompts/turns.py": "prompts/chat_turns",
 }

@@ -21,8 +21,9 @@ from calque.errors import Problem, RunError
 from calque.recipes.hashes import Hashes
 from calque.recipes.record import FILE, Inputs, Record, outputs_of, read_record, versions
 
+REQUESTS = "requests.sqlite"
 OURS = {
-    "recipe.yaml", "manifest.json", "scores.jsonl", "report.html", "log.jsonl", "steps", "partial", "earlier", ".lock",
+    REQUESTS, f"{REQUESTS}-wal", f"{REQUESTS}-shm", "recipe.yaml", "manifest.json", "scores.jsonl", "report.html", "log.jsonl", "steps", "partial", "earlier", ".lock",
 }  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """A resolved recipe to its steps, in the order in which they are carried out.
 
 All steps on data come first, so that a bad file shows before anything expensive; then system by system, earlier stages
-before those that start from them.
+before those that start from them; judges last.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from calque.recipes.steps import Step
 from calque.recipes.steps.demonstrate import Demonstrate
 from calque.recipes.steps.encode import Encode
 from calque.recipes.steps.evaluate import Evaluate, is_asked
+from calque.recipes.steps.judge import judges
 from calque.recipes.steps.mix import Mix
 from calque.recipes.steps.passages import Passages
 from calque.recipes.steps.tune import Tune
@@ -47,6 +48,7 @@ def plan(resolved: Resolved, template: str) -> tuple[Step, ...]:
             for benchmark in resolved.benchmarks
             if is_asked(system, benchmark, way)
         ]
+    steps += judges(resolved, [step for step in steps if isinstance(step, Evaluate)])
     return tuple(_in_order(steps))
 
 

@@ -45,6 +45,13 @@ def relocated(read: Read, target: Path) -> dict[str, Any]:
         sources = value["sources"][name]
         for code in sources:
             sources[code] = moved(sources[code])
+    for engine in value["engines"].values():
+        if "path" in engine and (read.folder / Path(engine["path"]).expanduser()).exists():
+            engine["path"] = moved(engine["path"])
+        if engine.get("template", "").endswith((".yaml", ".yml")):
+            engine["template"] = moved(engine["template"])
+    if value["judge"] is not None and value["judge"]["known"] is not None:
+        value["judge"]["known"] = moved(value["judge"]["known"])
     for name in BENCHMARK_FIELDS:
         if value["evaluate"][name] is not None:
             value["evaluate"][name] = moved(value["evaluate"][name])

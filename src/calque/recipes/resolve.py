@@ -14,6 +14,7 @@ from calque.recipes.document import Loc, Places, in_order
 from calque.recipes.finding import Finder
 from calque.recipes.links import Links, unknown
 from calque.recipes.mistakes import plain
+from calque.recipes.others import engines_of, known_answers
 from calque.recipes.parts import Parts
 from calque.recipes.refine import Amount
 from calque.recipes.resolved import Resolved, ResolvedBenchmark, ResolvedPassages, ResolvedSystem, called
@@ -74,19 +75,25 @@ class _Resolver:
         for i, pair in enumerate(self.recipe.comparisons):
             for j, role in enumerate(pair):
                 self._compared(role, (i, j))
+        judging = self.recipe.judge
+        codes = [] if judging is None else self._languages([*judging.languages, "en"])
+        known = known_answers(self.recipe, self.finder, codes)
         if self.problems:
             raise RecipeError(*in_order(self.problems))
         self.notes += _not_asked(systems, benchmarks)
         comparisons = [pair for pair in self.recipe.comparisons if set(pair) <= roles]
         recipe = self.recipe.model_copy(update={"comparisons": comparisons})
+        parts = tuple(self.parts.made.values())
         return Resolved(
             recipe,
-            tuple(self.parts.made.values()),
+            parts,
             tuple(systems),
             tuple(benchmarks),
             tuple(self.notes),
             passages,
             self.rounds,
+            known,
+            engines_of(self.recipe, self.finder.folder),
         )
 
     def _refine(self) -> None:

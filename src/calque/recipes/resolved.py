@@ -12,6 +12,7 @@ from calque.corpora.pairs import PairFiles as Pairs
 from calque.corpora.passages import PassageFiles
 from calque.corpora.seed_pairs import SeedFiles
 from calque.corpora.seed_rows import ALL_ROWS, SeedRows
+from calque.recipes.judging import AnyModel
 from calque.recipes.refine import Amount
 from calque.recipes.rounds import NO_ROUNDS, Rounds
 from calque.recipes.schema import ChatPart, Part, PivotPart, RatedPart, Recipe, SelectedPart, Way
@@ -116,7 +117,7 @@ class ResolvedBenchmark:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """All that a recipe asks for. `notes` say what was left out, and why."""
+    """All that a recipe asks for. `notes` say what was left out, and why; `known` are the answers that judges are measured on."""
 
     recipe: Recipe
     parts: tuple[ResolvedPart, ...]
@@ -125,3 +126,5 @@ class Resolved:
     notes: tuple[str, ...]
     passages: tuple[ResolvedPassages, ...] = ()
     rounds: Rounds = NO_ROUNDS
+    known: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    engines: Mapping[str, AnyModel] = field(default_factory=dict)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from calque.errors import CalqueError, DataError, Problem, RecipeError, raise_all
 from calque.recipes.contamination import overlaps
-from calque.recipes.folder import RunFolder, opened
+from calque.recipes.folder import REQUESTS, RunFolder, opened
 from calque.recipes.outcome import write_outcome
 from calque.recipes.plan import plan
 from calque.recipes.ranks import Ranks, ranks
@@ -26,6 +26,7 @@ from calque.recipes.resolved import Resolved
 from calque.recipes.rounds import Rounds, stop_of
 from calque.recipes.steps import Step, Work, unheard
 from calque.recipes.steps.evaluate import Evaluate
+from calque.recipes.steps.judge import told_before
 from calque.recipes.steps.workshop import Workshop
 from calque.recipes.watch import Silent, Watcher
 
@@ -99,7 +100,7 @@ def workshop_of(prepared: Prepared, folder: RunFolder) -> Workshop:
     place = prepared.read.folder / Path(settings.path).expanduser()
     name = str(place) if place.exists() else settings.path
     base = find_model(name, revision=settings.revision, trust_remote_code=settings.trust_remote_code)
-    return Workshop(settings, prepared.template, base, folder.hashes)
+    return Workshop(settings, prepared.template, base, folder.hashes, folder.root / REQUESTS)
 
 
 def early_of(steps: Sequence[Step]) -> list[Step]:
@@ -153,6 +154,8 @@ class _Run:
         early = early_of(steps)
         self._all_faults_at_once(early)
         late = [step for step in steps if step not in early]
+        for line in told_before(steps):
+            self.watcher.note(line)
         self._preflight(late)
         while late:
             step = late.pop(0)

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, create_model, field_serializer, fiel
 
 from calque.curation.settings import PassageSettings
 from calque.evaluation.benchmarks import BENCHMARKS
+from calque.recipes.judging import AnyModel, Judging
 from calque.recipes.names import Code, CodeOrX, Name
 from calque.recipes.refine import Amount, Refine
 from calque.recipes.sources import Form, PerLanguage, Sources
@@ -321,6 +322,8 @@ class Recipe(Form):
     tuning: TuningSettings = TuningSettings()
     curate: Curate = Curate()
     evaluate: Evaluate = Evaluate()
+    engines: dict[Name, AnyModel] = Field(default_factory=dict, description="other models, by name")
+    judge: Judging | None = Field(None, description="models that judge the answers to open questions")
 
     @field_validator("languages")
     @classmethod

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from calque.errors import Problem, RunError
 from calque.reports.counts import read_counts, read_fertility, read_lengths
+from calque.reports.judges import read_judged, read_quality
 from calque.reports.pace import read_pace
 from calque.reports.passages import read_passages
 from calque.reports.ratings import read_ratings
@@ -46,6 +47,7 @@ def read_run(folder: Path) -> Run:
     counts = {
         step.name: found for step in steps if (found := read_counts(places[step.name], step.name, step.kind))
     }
+    judging = [places[step.name] for step in steps if step.kind == "judge" and step.done]
     asked = {key: name for place, name in evaluations for key in _asked(place, name)}
     return Run(
         name=folder.resolve().name,
@@ -69,6 +71,8 @@ def read_run(folder: Path) -> Run:
         answer_files={key: places[name] / "answers.jsonl" for key, name in asked.items()},
         ratings=read_ratings(folder),
         rounds=read_rounds(places),
+        judged=tuple(pair for place in judging if (pair := read_judged(place))),
+        judge_quality=tuple(known for place in judging if (known := read_quality(place))),
     )
 
 

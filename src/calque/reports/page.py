@@ -19,6 +19,7 @@ from calque.reports.asked import costs, questions
 from calque.reports.consistency import consistency
 from calque.reports.figures import loss_panels, score_panels, style_of
 from calque.reports.folder import read_run
+from calque.reports.judges import judges, verdicts_of
 from calque.reports.layout import MOST_ACROSS, layout
 from calque.reports.leads import leads
 from calque.reports.pace import pace_costs, pace_panels
@@ -78,7 +79,8 @@ def _view(run: Run) -> dict[str, Any]:
         "losses": loss_panels(run),
         "pace": pace_panels(run),
         "pace_costs": pace_costs(run),
-        "people": people(run),
+        "people": people(run, verdicts_of(run.judged)),
+        "judges": judges(run),
         "passages": bars(run.passages),
         "passage_groups": STYLES,
         "rounds": run.rounds,

@@ -6,13 +6,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from calque.reports.counts import Counts, Fertility, Length
 from calque.reports.passages import Passages
 from calque.reports.ratings import Rating
 from calque.reports.reading import number, read_rows
 from calque.reports.rounds import Round
+
+if TYPE_CHECKING:
+    from calque.reports.judges import JudgedPair, Quality
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +183,8 @@ class Run:
     answer_files: Mapping[tuple[str, str, str], Path]
     ratings: tuple[Rating, ...] = ()
     rounds: tuple[Round, ...] = ()
+    judged: tuple[JudgedPair, ...] = ()
+    judge_quality: tuple[Quality, ...] = ()
 
     @property
     def unfinished(self) -> tuple[str, ...]:

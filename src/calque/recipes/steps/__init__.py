@@ -22,6 +22,7 @@ Kind = Literal[
     "measure",
     "rate",
     "select",
+    "judge",
 ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +26,7 @@ class Workshop:
     template: str
     base: ModelFiles
     hashes: Hashes
+    requests: Path | None = None  # the file in which answers of other models are kept
     _engine: tuple[str, TransformersEngine] | None = field(default=None, repr=False)
 
     @cached_property
@@ -57,6 +59,13 @@ class Workshop:
         if self._engine is None or self._engine[0] != system:
             self.release()
             self._engine = (system, self._load(system, tuned, precision))
+        return self._engine[1]
+
+    def held(self, name: str, load: Callable[[], TransformersEngine]) -> TransformersEngine:
+        """An engine of another model, in the place of the one that is held."""
+        if self._engine is None or self._engine[0] != name:
+            self.release()
+            self._engine = (name, load())
         return self._engine[1]
 
     def release(self) -> None:

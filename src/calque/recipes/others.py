@@ -1,0 +1,61 @@
+"""The other models that a recipe names, and what its judges need: found, and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from calque.errors import Problem
+from calque.recipes.document import Loc
+from calque.recipes.finding import Finder
+from calque.recipes.judging import AnyModel, LocalModel
+from calque.recipes.links import unknown
+from calque.recipes.schema import Recipe
+
+
+def engines_of(recipe: Recipe, folder: Path) -> dict[str, AnyModel]:
+    """The other models, with folders and files as seen from here; `folder` is the recipe's."""
+    found: dict[str, AnyModel] = dict(recipe.engines)
+    for name, engine in recipe.engines.items():
+        if isinstance(engine, LocalModel):
+            place = folder / Path(engine.path).expanduser()
+            own = engine.template.endswith((".yaml", ".yml"))
+            template = str(folder / Path(engine.template).expanduser()) if own else engine.template
+            path = str(place) if place.exists() else engine.path
+            found[name] = engine.model_copy(update={"path": path, "template": template})
+    return found
+
+
+def known_answers(recipe: Recipe, finder: Finder, codes: Sequence[str]) -> dict[str, tuple[Path, ...]]:
+    """The files of answers that judges are measured on, out of languages `codes`; all that is wrong with judges is told."""
+    judging = recipe.judge
+    if judging is None:
+        return {}
+
+    def tell(loc: Loc, message: str, remedy: str) -> None:
+        finder.problems.append(Problem(message, *finder.places.at(loc), remedy))
+
+    for i, name in enumerate(judging.by):
+        if name not in recipe.engines:
+            known = list(recipe.engines)
+            finder.problems.append(unknown(finder.places, ("judge", "by"), (i,), "engine", name, known)[1])
+    if recipe.evaluate.files_of("open") is None:
+        remedy = "say evaluate.open=FILE: JSON lines of questions"
+        tell(("judge",), "judge: there are no open questions whose answers could be judged", remedy)
+    if not recipe.comparisons:
+        tell(("judge",), "judge: there are no comparisons to judge", "say comparisons: [[BASELINE, METHOD]]")
+    prices = [getattr(recipe.engines.get(name), "price", None) for name in judging.by]
+    if judging.budget is not None and None in prices:
+        name = judging.by[prices.index(None)]
+        remedy = f"say engines.{name}.price={{read: …, written: …}}"
+        tell(("judge", "budget"), f"judge.budget: what {name} costs is not known", remedy)
+    if judging.known is None:
+        return {}
+    given = judging.known if isinstance(judging.known, dict) else dict.fromkeys(codes, judging.known)
+    if not isinstance(judging.known, dict) and "en" in given and finder.not_in_english(judging.known):
+        del given["en"]
+    return {
+        code: finder.files(("judge", "known", code), files, code)
+        for code, files in given.items()
+        if code in codes
+    }

@@ -1,0 +1,382 @@
+"""A model that judges: first measured on known answers, then asked which of two systems answered open questions better."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from calque.corpora.alpaca import read_alpaca
+from calque.corpora.json_rows import JsonRow, read_json, read_rows
+from calque.corpora.writing import write_json, write_jsonl
+from calque.errors import EngineError, Problem, RunError
+from calque.randomness import rank
+from calque.recipes.judging import AnyModel, Judging, LocalModel, ServerModel
+from calque.recipes.resolved import Resolved, called
+from calque.recipes.steps import Work
+from calque.recipes.steps.encode import template_files
+from calque.recipes.steps.evaluate import Evaluate
+from calque.recipes.steps.other_engines import other_engine
+from calque.records import Demonstration
+
+if TYPE_CHECKING:
+    from calque.evaluation.judge import Contest, Judged, Price
+    from calque.evaluation.judge_quality import Known
+    from calque.prompts.judging import JudgeWording
+
+OPEN = "open"
+WORDING = 1000  # characters of the judge's instructions, more or less
+SECONDS = 5  # a verdict is expected to take
+CHARACTERS = 3  # per token, so that estimates are rather too high
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What will be asked of a judge at most: requests, tokens read and written, and their cost where a price is known."""
+
+    requests: int
+    prompt_tokens: int
+    tokens: int
+    cost: float | None
+
+
+@dataclass(frozen=True)
+class _Asks:
+    judge: str
+    engine: AnyModel
+    judging: Judging
+    seed: int
+
+    kind: ClassVar[Literal["judge"]] = "judge"
+    model: ClassVar[Literal[""]] = ""
+    resumes: ClassVar[bool] = False
+
+    @property
+    def _settings(self) -> dict[str, Any]:
+        """What the verdicts depend on: not the server's address, its key or how fast it is asked."""
+        never = {"server", "key", "concurrency", "attempts", "timeout"}
+        engine = self.engine.model_dump(mode="json", exclude=never)
+        if self._engine_files():
+            engine["path"] = ""  # its files say what it is
+        if isinstance(self.engine, LocalModel):
+            engine["template"] = Path(self.engine.template).name
+        said = self.judging.model_dump(
+            mode="json", exclude={"by", "languages", "known", "may_fail", "budget", "usable_from", "limit"}
+        )
+        return {"judge": self.judge, "engine": engine, **said, "seed": self.seed}
+
+    @property
+    def _price(self) -> Price:
+        from calque.evaluation.judge import Price
+
+        price = self.engine.price if isinstance(self.engine, ServerModel) else None
+        if price is None:
+            return Price()
+        return Price(price.read, price.written, self.judging.budget)
+
+    def _wording(self) -> Callable[[str], JudgeWording]:
+        from calque.prompts.judging import judge_wording
+
+        return (lambda _code: judge_wording("en")) if self.judging.prompt_language == "en" else judge_wording
+
+    def _ask(self, work: Work, contests: list[Contest], *, ask_all: bool) -> list[Judged]:
+        from calque.evaluation.judge import judge
+
+        done = 0
+
+        def progress(more: int, /) -> None:
+            nonlocal done
+            done += more
+            work.progress(done, len(contests))
+
+        with other_engine(work.workshop, self.judge, self.engine) as engine:
+            found = judge(
+                contests,
+                engine,
+                self._wording(),
+                mode=self.judging.mode,
+                max_new_tokens=self.judging.max_new_tokens,
+                price=self._price,
+                ask_all=ask_all,
+                progress=progress,
+            )
+        self._refuse_failures(found)
+        return found
+
+    def _refuse_failures(self, found: list[Judged]) -> None:
+        """Raise where the budget is spent, or where too many have no verdict: what came is kept for the next run."""
+        failed = [j.failure for j in found if j.failure]
+        if "over_budget" in failed:
+            there = len(found) - len(failed)
+            message = f"judge {self.judge}: the budget of {self.judging.budget:g} holds for {there:,} of {len(found):,} questions"
+            raise RunError(
+                Problem(
+                    message,
+                    remedy="raise judge.budget, or lower judge.limit; verdicts that are there are kept",
+                )
+            )
+        if len(failed) > self.judging.may_fail * len(found):
+            reasons = ", ".join(f"{failed.count(reason):,} × {reason}" for reason in dict.fromkeys(failed))
+            message = (
+                f"judge {self.judge}: {len(failed):,} of {len(found):,} questions have no verdict ({reasons})"
+            )
+            raise EngineError(
+                Problem(message, remedy="run again: only these are asked again; or raise judge.may_fail")
+            )
+
+    def _expect(self, contests: int, question: float, answer_tokens: float) -> Expected:
+        """Of so many contests with questions of so many characters, and answers of so many tokens."""
+        answers = 2 if self.judging.mode == "pairwise" else 1
+        requests = 2 * contests
+        read = math.ceil(requests * ((WORDING + question) / CHARACTERS + answers * answer_tokens))
+        written = requests * self.judging.max_new_tokens
+        price = self.engine.price if isinstance(self.engine, ServerModel) else None
+        return Expected(requests, read, written, None if price is None else self._price.of(read, written))
+
+    def _engine_files(self) -> tuple[Path, ...]:
+        """The files of a model in a folder of this machine, which say what it is, and a template of one's own."""
+        if isinstance(self.engine, ServerModel) or not Path(self.engine.path).is_dir():
+            return ()
+        from calque.engines.loading import content
+
+        return (*sorted(content(Path(self.engine.path))), *template_files(self.engine.template))
+
+
+@dataclass(frozen=True)
+class JudgeKnown(_Asks):
+    """How often a judge prefers a right answer to one that is another question's, in another language, or cut short."""
+
+    language: str
+    answers: tuple[Path, ...]
+    elsewhere: tuple[Path, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """`judge-JUDGE-known-LANG`."""
+        return f"judge-{self.judge}-known-{self.language}"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """How it is asked, and what is enough."""
+        return {**self._settings, "language": self.language, "usable_from": self.judging.usable_from}
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The known answers, and the model where it is a folder."""
+        return (*self.answers, *self.elsewhere, *self._engine_files())
+
+    @property
+    def after(self) -> tuple[str, ...]:
+        """Nothing."""
+        return ()
+
+    def preflight(self) -> str:
+        """Read the known answers."""
+        return f"{len(self._known()):,} known answers"
+
+    def expected(self) -> Expected:
+        """What it costs at most."""
+        from calque.evaluation.judge_quality import ITEMS, KINDS
+
+        known = self._known()
+        characters = sum(len(k.question) for k in known) / len(known)
+        answer = sum(len(k.answer) for k in known) / len(known)
+        return self._expect(min(ITEMS, len(known)) * len(KINDS), characters, answer / CHARACTERS)
+
+    def _known(self) -> list[Known]:
+        from calque.evaluation.judge_quality import Known
+
+        rows = [
+            self._read(files, code) for files, code in ((self.answers, self.language), (self.elsewhere, "en"))
+        ]
+        aligned = len(rows[0]) == len(rows[1])
+        known = []
+        for i, row in enumerate(rows[0]):
+            if isinstance(row, Demonstration):
+                other = rows[1][i] if aligned else None
+                elsewhere = other.messages[-1].text if isinstance(other, Demonstration) else ""
+                ask = row.messages[0]
+                known.append(
+                    Known(str(i), "\n\n".join(ask.texts), row.messages[-1].text, self.language, elsewhere)
+                )
+        if len(known) < 2:
+            names = ", ".join(path.name for path in self.answers)
+            raise RunError(Problem("judge.known: there are too few answers to measure a judge on", names))
+        return known
+
+    def _read(self, files: tuple[Path, ...], code: str) -> list[Any]:
+        return [row for path in files for row in read_alpaca(path, code)]
+
+    def carry_out(self, work: Work) -> dict[str, Any]:
+        """Write verdicts.jsonl, quality.json and counts.json."""
+        from calque.evaluation.judge_quality import known_contests, quality
+
+        made = list(known_contests(self._known(), self.seed))
+        kinds = [kind for kind, _ in made]
+        found = self._ask(work, [contest for _, contest in made], ask_all=True)
+        told = quality(kinds, found, self.seed, self.judging.usable_from)
+        write_jsonl(work.folder / "verdicts.jsonl", (_row(judged) for judged in found))
+        write_json(work.folder / "quality.json", {"judge": self.judge, "language": self.language, **told})
+        return _counts(work, found)
+
+
+@dataclass(frozen=True)
+class Judge(_Asks):
+    """Which of two systems answered the open questions in a language better, says a judge."""
+
+    first: Evaluate
+    second: Evaluate
+    known: str = ""
+
+    @property
+    def name(self) -> str:
+        """`judge-JUDGE-SECOND-against-FIRST-LANG`."""
+        return f"judge-{self.judge}-{self._names[1]}-against-{self._names[0]}-{self.first.benchmark.language}"
+
+    @property
+    def _names(self) -> tuple[str, str]:
+        return called(self.first.system.name, self.first.way), called(
+            self.second.system.name, self.second.way
+        )
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """How it is asked, about whom."""
+        language = self.first.benchmark.language
+        limit = self.judging.limit
+        return {
+            **self._settings,
+            "first": self._names[0],
+            "second": self._names[1],
+            "language": language,
+            "limit": limit,
+        }
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The model where it is a folder."""
+        return self._engine_files()
+
+    @property
+    def after(self) -> tuple[str, ...]:
+        """Both systems' answers."""
+        return self.first.name, self.second.name
+
+    def preflight(self) -> str:
+        """Nothing to read before the answers are there."""
+        return ""
+
+    def expected(self) -> Expected:
+        """What it costs at most, every answer being as long as it may be."""
+        from calque.evaluation.benchmarks import benchmark_of
+
+        questions = [" ".join(texts) for texts in self.first.questions()]
+        n = min(self.judging.limit or len(questions), len(questions))
+        longest = self.first.evaluate.max_new_tokens.get(OPEN, benchmark_of(OPEN).max_new_tokens)
+        return self._expect(n, sum(map(len, questions)) / max(1, len(questions)), longest)
+
+    def carry_out(self, work: Work) -> dict[str, Any]:
+        """Write verdicts.jsonl, rates.json and counts.json."""
+        from calque.evaluation.win_rates import rates
+
+        found = self._ask(work, self._contests(work), ask_all=False)
+        told = rates(found, self.seed, self._price).to_row()
+        about = {"judge": self.judge, "mode": self.judging.mode, "language": self.first.benchmark.language}
+        about |= {"first": self._names[0], "second": self._names[1], "benchmark": OPEN}
+        write_jsonl(work.folder / "verdicts.jsonl", (_row(judged) for judged in found))
+        write_json(work.folder / "rates.json", {**about, **told})
+        return _counts(work, found)
+
+    def _contests(self, work: Work) -> list[Contest]:
+        from calque.evaluation.judge import Contest
+
+        before, after = (self._answers(work.after[name]) for name in self.after)
+        language = self.first.benchmark.language
+        shared = sorted(
+            before.keys() & after.keys(), key=lambda item: rank(self.seed, "judge", language, item)
+        )
+        return [
+            Contest(item, before[item]["question"], before[item]["answer"], after[item]["answer"], language)
+            for item in shared[: self.judging.limit]
+        ]
+
+    def _answers(self, folder: Path) -> dict[str, dict[str, Any]]:
+        rows = (row.value for row in read_rows(folder / "answers.jsonl") if isinstance(row, JsonRow))
+        return {str(row["id"]): row for row in rows}
+
+
+def judges(resolved: Resolved, evaluations: list[Evaluate]) -> Iterator[Judge | JudgeKnown]:
+    """The judges' steps: what they are measured on, then every comparison in every language of theirs."""
+    judging = resolved.recipe.judge
+    if judging is None:
+        return
+    seed = resolved.recipe.seed
+    codes = [c for name in judging.languages for c in (resolved.recipe.languages if name == "x" else [name])]
+    for name in judging.by:
+        engine = resolved.engines[name]
+        for code in dict.fromkeys(codes):
+            if resolved.known.get(code):
+                elsewhere = resolved.known.get("en", ()) if code != "en" else ()
+                yield JudgeKnown(name, engine, judging, seed, code, resolved.known[code], elsewhere)
+            for pair in resolved.recipe.comparisons:
+                both = [_of_role(evaluations, role, code) for role in pair]
+                if both[0] is not None and both[1] is not None:
+                    yield Judge(name, engine, judging, seed, both[0], both[1])
+
+
+def told_before(steps: Iterable[object]) -> Iterator[str]:
+    """A line for each judge: what it will be asked at most, what that costs, and how long it takes."""
+    by_judge: dict[str, list[Judge | JudgeKnown]] = {}
+    for step in steps:
+        if isinstance(step, Judge | JudgeKnown):
+            by_judge.setdefault(step.judge, []).append(step)
+    for name, asks in by_judge.items():
+        found = [step.expected() for step in asks]
+        requests = sum(e.requests for e in found)
+        read, written = sum(e.prompt_tokens for e in found), sum(e.tokens for e in found)
+        line = f"judge {name}: at most {requests:,} requests, {read / 1e6:,.2f} million tokens read and {written / 1e6:,.2f} written"
+        if isinstance(engine := asks[0].engine, ServerModel):
+            minutes = requests * SECONDS / min(engine.concurrency, max(1, requests)) / 60
+            line += (
+                f"; at {SECONDS} seconds a request, {engine.concurrency} at a time, {minutes:,.1f} minutes"
+            )
+            costs = [e.cost for e in found if e.cost is not None]
+            line += f"; cost at most {sum(costs):,.2f}" if costs else "; its price is not given"
+        yield line
+
+
+def _of_role(evaluations: list[Evaluate], role: str, code: str) -> Evaluate | None:
+    """The step in which the system that plays `role` is asked open questions in a language."""
+    found = [
+        step
+        for step in evaluations
+        if (step.benchmark.name, step.benchmark.language) == (OPEN, code)
+        and called(step.system.role, step.way) == role
+    ]
+    return next((step for step in found if step.system.language == code), next(iter(found), None))
+
+
+def _row(judged: Judged) -> dict[str, Any]:
+    contest = judged.contest
+    row: dict[str, Any] = {"item": contest.item, "winner": judged.winner, "why": judged.why}
+    row["lengths"] = [len(contest.first), len(contest.second)]
+    if judged.said:
+        row["said"] = list(judged.said)
+    if judged.ratings:
+        row["ratings"] = list(judged.ratings)
+    if judged.failure:
+        row["failure"] = judged.failure
+    return row
+
+
+def _counts(work: Work, found: list[Judged]) -> dict[str, Any]:
+    dropped = [j.failure for j in found if j.failure]
+    counts = {
+        "rows": len(found),
+        "kept": len(found) - len(dropped),
+        "dropped": {reason: dropped.count(reason) for reason in dict.fromkeys(dropped)},
+    }
+    write_json(work.folder / "counts.json", counts)
+    return dict(read_json(work.folder / "counts.json"))
