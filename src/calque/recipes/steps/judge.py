@@ -270,11 +270,11 @@ class Judge(_Asks):
 
     def expected(self) -> Expected:
         """What it costs at most, every answer being as long as it may be."""
-        from calque.evaluation.benchmarks import benchmark_of
+        from calque.evaluation.open_questions import OPEN as MADE
 
         questions = [" ".join(texts) for texts in self.first.questions()]
         n = min(self.judging.limit or len(questions), len(questions))
-        longest = self.first.evaluate.max_new_tokens.get(OPEN, benchmark_of(OPEN).max_new_tokens)
+        longest = self.first.evaluate.max_new_tokens.get(OPEN, MADE.max_new_tokens)
         return self._expect(n, sum(map(len, questions)) / max(1, len(questions)), longest)
 
     def carry_out(self, work: Work) -> dict[str, Any]:
