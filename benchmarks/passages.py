@@ -148,7 +148,13 @@ def with_datatrove(path: Path, out: Path) -> set[str]:
     kept = f"{folder}/filtered"
 
     def carry_out(*pipeline: Any, tasks: int = 1) -> None:
-        LocalPipelineExecutor(pipeline=list(pipeline), tasks=tasks, workers=1, skip_completed=False).run()
+        LocalPipelineExecutor(
+            pipeline=list(pipeline),
+            tasks=tasks,
+            workers=1,
+            skip_completed=False,
+            logging_dir=f"{folder}/logs",
+        ).run()
 
     carry_out(
         ParquetReader(str(path.parent), glob_pattern=path.name),
@@ -206,8 +212,9 @@ def with_pandas(path: Path, out: Path) -> set[str]:
 
 
 def peak() -> float:
-    """Megabytes of resident memory, at most, so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Megabytes of resident memory, at most, so far (of Linux; `ru_maxrss` would begin with the parent's)."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024  # type: ignore[index]
 
 
 def spent() -> float:
