@@ -79,6 +79,21 @@ def test_what_is_no_level_is_dropped_and_counted() -> None:
     assert found.counts["rows"] == found.counts["kept"] + 8 == 24
 
 
+def test_a_bad_pair_of_another_kind_stands_in_where_a_length_is_lacking() -> None:
+    rows = [pair(i, f"Il cane dorme. {'Il gatto corre. ' * (i % 7)}".strip()) for i in range(128)]
+    middle = {row.id: replace(row, response=row.response.replace("cane", "lupo")) for row in rows}
+    settings: dict[str, Any] = {
+        "middle": middle,
+        "worst": {"truncated": 3.0, "mismatched": 1.0},
+        "match_lengths": True,
+    }
+    found = made(rows, **settings)
+    assert found.counts["levels"]["learn"]["1"] == found.counts["levels"]["learn"]["3"] >= 72
+    assert found.counts["made_from"]["mismatched"] > 32 > 0 < found.counts["made_from"]["truncated"]
+    assert found.counts["rows"] == found.counts["kept"] + sum(found.counts["dropped"].values()) == 3 * 128
+    assert not [row for row in found.rows if row.reserve and row.made_from == "seed"]
+
+
 def test_lengths_tell_nothing_of_the_level() -> None:
     random = np.random.default_rng(0)
     rows = []

@@ -26,12 +26,16 @@ _STOPS = ".!?。！？।؟"
 
 @dataclass(frozen=True, slots=True)
 class Rated:
-    """A pair with its level, what it was made from, and whether an evaluator learns from it or is measured by it."""
+    """A pair with its level, what it was made from, and whether an evaluator learns from it or is measured by it.
+
+    A `reserve` is a further bad pair of an item: it stands in where its length is lacking among the others.
+    """
 
     pair: CrossLingualPair
     level: int
     made_from: str
     use: Use = "learn"
+    reserve: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,8 @@ def pseudo_ratings(
     of (a share that cannot be made of an item falls to the others); `foreign` are pairs in other languages. All rows of a
     `measured` share of the items are kept apart to measure the evaluator by. Dropped are what a model wrote to the letter
     as in the seed (`same_as_seed`), what is empty, and, with `match_lengths`, rows of lengths that one level has more of
-    than another (`unmatched_length`), so that length tells nothing of the level.
+    than another (`unmatched_length`), so that length tells nothing of the level. Where level 1 lacks a length, a bad pair of
+    another kind stands in, so that few rows are lost.
     """
     dropped: Counter[str] = Counter()
     made = list(_made(seed_pairs, middle, earlier, worst, foreign, seed, dropped))
@@ -68,8 +73,9 @@ def pseudo_ratings(
     kept: list[Rated] = []
     for use in ("learn", "measure"):
         rows = [replace(row, use=use) for id_, row in made if (id_ in apart) == (use == "measure")]
-        matched = length_matched(rows, seed) if match_lengths else rows
-        dropped["unmatched_length"] += len(rows) - len(matched)
+        first = [row for row in rows if not row.reserve]
+        matched = length_matched(rows, seed) if match_lengths else first
+        dropped["unmatched_length"] += len(first) - len(matched)
         kept += matched
     counts = {
         "rows": len(kept) + dropped.total(),
@@ -98,7 +104,8 @@ def length_matched(rows: Sequence[Rated], seed: int) -> list[Rated]:
         of_level = [np.flatnonzero((where == bin_) & (levels == level)).tolist() for level in LEVELS]
         fewest = min(map(len, of_level))
         for which in of_level:
-            keep |= set(sorted(which, key=lambda i: rank(seed, "length", rows[i].pair.id))[:fewest])
+            which.sort(key=lambda i: (rows[i].reserve, rank(seed, "length", rows[i].pair.id)))
+            keep |= set(which[:fewest])
     return [row for i, row in enumerate(rows) if i in keep]
 
 
@@ -123,11 +130,10 @@ def _made(
         else:
             yield pair.id, Rated(own, 2, "own")
         others = (other for other in worst if other != kind and worst[other] > 0)
-        made = next(((k, b) for k in (kind, *others) if (b := bad.make(k, pair)) is not None), None)
-        if made is None:
-            dropped["no_worst"] += 1
-        else:
-            yield pair.id, Rated(made[1], 1, made[0])
+        made = [(k, b) for k in (kind, *others) if (b := bad.make(k, pair)) is not None]
+        dropped["no_worst"] += not made
+        for place, (of, one) in enumerate(made):
+            yield pair.id, Rated(one, 1, of, reserve=place > 0)
 
 
 def _dealt(shares: Mapping[Worst, float], count: int, seed: int) -> list[Worst]:
