@@ -17,6 +17,8 @@ from calque.errors import RecipeError, RunError
 from calque.recipes.reading import read_recipe
 from calque.recipes.rounds import Rounds, stop_of
 from calque.recipes.runner import Prepared, prepare, run
+from calque.reports.folder import read_run
+from calque.reports.verdict import verdict
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 LOOSE = ("curate.refine.least_auc=0", "curate.refine.stop=false", "curate.refine.match_lengths=false")
@@ -143,6 +145,8 @@ def test_the_recipe_goes_through_and_is_cached(project: Path) -> None:
         for line in (project / "run" / "scores.jsonl").read_text("utf-8").splitlines()
     }
     assert {"base", "seed-alone", "round-0", "round-2", "random", "xinstruction"} <= scored
+    verdicts = verdict(read_run(project / "run"))
+    assert {column.role for column in verdicts.columns} == scored
     assert run(prepared(project, *LOOSE), project / "run").done == 0
 
 

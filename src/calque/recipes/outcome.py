@@ -82,6 +82,7 @@ def _manifest(resolved: Resolved, workshop: Workshop, records: Mapping[str, Reco
                 "language": system.language,
                 "mix": dict(system.mix),
                 "stages": [stage.name for stage in system.stages],
+                **({} if system.scored_in else {"scored": False}),
             }
             for system in resolved.systems
             for way in system.answers

@@ -110,7 +110,8 @@ def _place(folder: Path, step: Step) -> Path:
 def _manifest(row: Mapping[str, Any], scores: tuple[Score, ...], steps: tuple[Step, ...]) -> Manifest:
     """The manifest; where an unfinished run has none yet, the systems are those that were tuned or scored."""
     systems = [
-        System(str(s["name"]), str(s["role"]), str(s.get("language") or "")) for s in row.get("systems", [])
+        System(str(s["name"]), str(s["role"]), str(s.get("language") or ""), bool(s.get("scored", True)))
+        for s in row.get("systems", [])
     ]
     if not systems:
         names = [s.name.removeprefix("tune-") for s in steps if s.kind == "tune"] + [s.model for s in scores]

@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 class System:
     """A model under test. Systems of one role differ in their language alone; `""` is a system for all.
 
-    One that is asked in several ways stands here several times, as `NAME`, `NAME@chat` and `NAME@pivot`.
+    One that is made to work for others, as a generator, is not `scored`. One that is asked in several ways stands here several times, as `NAME`, `NAME@chat` and `NAME@pivot`.
     """
 
     name: str
     role: str
     language: str = ""
+    scored: bool = True
 
     @property
     def tuned_as(self) -> str:

@@ -147,7 +147,10 @@ def _columns(run: Run) -> Iterator[Column]:
     """Give a column to each role, and one more to a role made for a language that is none of the targets."""
     languages = run.manifest.languages
     for role in run.roles:
-        own = {s.language for s in run.manifest.systems if s.role == role}
+        systems = [s for s in run.manifest.systems if s.role == role]
+        if not any(s.scored for s in systems):
+            continue
+        own = {s.language for s in systems}
         for language in sorted(own - set(languages) - {""}):
             yield Column(role, language)
         yield Column(role)
