@@ -69,7 +69,10 @@ def test_check_counts_without_writing(project: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "part translations-it: 24 rows of pairs.tsv can be used; 12 are taken" in done.stdout
     assert "benchmark xquad in it: 4 questions" in done.stdout
-    assert "20 steps: 3 × demonstrate, 3 × mix, 3 × encode, 8 × evaluate, 3 × tune" in done.stdout
+    assert (
+        "21 steps: 3 × demonstrate, 1 × contamination, 3 × mix, 3 × encode, 8 × evaluate, 3 × tune"
+        in done.stdout
+    )
     assert sorted(path.name for path in project.iterdir()) == before
 
 
@@ -90,7 +93,7 @@ def test_run_show_and_report(project: Path) -> None:
     assert "report: r/report.html" in done.stdout
     again = calque("run", "r", cwd=project)
     assert again.returncode == 0, again.stderr
-    assert "nothing to do: all 20 steps stand already" in again.stdout
+    assert "nothing to do: all 21 steps stand already" in again.stdout
     shown = calque("show", "r", cwd=project)
     assert shown.returncode == 0, shown.stderr
     assert "tune-x-crossalpaca-it" in shown.stdout

@@ -13,7 +13,7 @@ from calque.recipes import code_version
 from calque.recipes.code_version import digest_of, sources_of
 
 PACKAGE = Path(calque.__file__).parent
-KINDS = ("passages", "demonstrate", "mix", "encode", "tune", "evaluate", "judge")
+KINDS = ("passages", "demonstrate", "contamination", "mix", "encode", "tune", "evaluate", "judge")
 
 
 def test_a_mixture_depends_on_these_and_no_others() -> None:

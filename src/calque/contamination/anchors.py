@@ -14,6 +14,9 @@ import regex
 from calque.contamination.text import folded
 
 FEWEST = 4  # anchors in common
+FEWEST_NUMBERS = (
+    2  # of them: by names alone, whoever writes of Harry Potter would translate what others wrote of him
+)
 ALIKE = 0.6  # share of the anchors of both that both have
 MOST_SHARED = 100  # texts of the collection that hold an anchor: a commoner one leads to none of them
 
@@ -52,18 +55,17 @@ class Anchors:
 
 
 def alike(first: Anchors, second: Anchors) -> tuple[int, float]:
-    """How many anchors two texts share, and the share of the anchors of both.
+    """How many anchors two texts share, and the share of all that they could: all numbers, and the names of the one with fewer.
 
-    Where one is in Latin letters and the other not, only those names count that the other left in Latin letters.
+    German writes all nouns with capitals, and Arabic or Chinese its own letters for most names: so the fewer count.
     """
-    if first.latin == second.latin:
-        one, other = first.all, second.all
-    else:
-        left = second.names if first.latin else first.names
-        one, other = ((t.numbers | (t.words & left)) for t in (first, second))
-        one, other = (one, other | left) if first.latin else (one | left, other)
-    both = len(one & other)
-    return both, both / max(1, len(one | other))
+    numbers = len(first.numbers & second.numbers)
+    names = max(len(first.names & second.words), len(second.names & first.words))
+    fewer = min(len(first.names), len(second.names))
+    names = min(names, fewer)
+    if numbers < FEWEST_NUMBERS:
+        return 0, 0.0
+    return numbers + names, (numbers + names) / max(1, len(first.numbers | second.numbers) + fewer)
 
 
 class Anchored:

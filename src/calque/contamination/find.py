@@ -14,14 +14,17 @@ from typing import Literal
 from calque.contamination.anchors import Anchored
 from calque.contamination.grams import Grams
 from calque.contamination.hashing import Words
-from calque.contamination.known import fingerprint, known_sets
-from calque.contamination.near import NearPrompts, alike, held, shingles
+from calque.contamination.known import SHORTEST, fingerprint, known_sets
+from calque.contamination.prompts import NearPrompts, alike, held, shingles
 from calque.contamination.text import sentences, squeezed, units
 from calque.prompts.turns import request_in
 from calque.records import Demonstration, Message
 
 BLOCK = 2000  # rows that are looked at together
 FEWEST_UNITS = 8  # words, below which a question that stands inside a longer prompt may be anybody's
+MOST_NEAR = (
+    5  # different questions that a prompt may be near to: one near to more is of the same template, no more
+)
 HELD = 0.8  # share of the letters' runs of a question, and of what it is about, that a row has to hold
 
 Kind = Literal["same", "overlap", "near", "passage", "translation"]
@@ -81,17 +84,21 @@ class Finder:
         self._whole: dict[str, list[tuple[str, int | None]]] = {}
         self._by_sentence: dict[str, list[int]] = {}
         self._index_prompts()
-        self._texts = list(dict.fromkeys(text for one in asked for text in (one.question, one.material) if text))
+        self._texts = list(
+            dict.fromkeys(text for one in asked for text in (one.question, one.material) if text)
+        )
         place = {text: i for i, text in enumerate(self._texts)}
         self._asking: dict[int, list[int]] = {}
         self._about: dict[int, list[int]] = {}
         for i, one in enumerate(asked):
-            self._asking.setdefault(place[one.question], []).append(i) if one.question else None
-            self._about.setdefault(place[one.material], []).append(i) if one.material else None
+            if one.question:
+                self._asking.setdefault(place[one.question], []).append(i)
+            if one.material:
+                self._about.setdefault(place[one.material], []).append(i)
         self._words = Words()
         found = [units(text) for text in self._texts]
         self._grams = Grams(found, self.measure.words, self.measure.characters, self._words)
-        self._near = NearPrompts(list(zip(self._questions, self._materials, strict=True)))
+        self._near = NearPrompts(list(zip(self._questions, self._materials, strict=True)), self.measure.near)
         self._anchored = Anchored([f"{one.question}\n{one.material}" for one in asked])
 
     def scan(self, rows: Iterable[Demonstration]) -> Iterator[Hit]:
@@ -115,62 +122,75 @@ class Finder:
                     self._whole.setdefault(print_, []).append((one.set, i))
             pieces = [units(piece) for piece in sentences(one.question)] or [[]]
             longest = max(pieces, key=len)
-            if longest and (one.material or _telling(units(one.question))):
+            long = len(self._questions[i].encode(errors="backslashreplace")) >= SHORTEST
+            if long and (one.material or len(units(one.question)) >= FEWEST_UNITS):
                 self._by_sentence.setdefault("".join(longest), []).append(i)
 
     def _hits(self, block: Sequence[Demonstration]) -> Iterator[tuple[int, Hit]]:
         """Hits with the numbers of their rows; of one row and question the strongest first."""
         for i, row in enumerate(block):
-            for name, asked in dict.fromkeys(hit for f in _fingerprints(row) for hit in self._whole.get(f, ())):
+            for name, asked in dict.fromkeys(
+                hit for f in _fingerprints(row) for hit in self._whole.get(f, ())
+            ):
                 yield i, Hit("same", name, asked, row)
-        squeezes = [[squeezed(text) for m in row.messages for text in m.texts] for row in block]
+        read = [[units(text) for m in row.messages for text in m.texts] for row in block]
+        squeezes = ["".join(unit for text in row for unit in text) for row in read]
         passages: list[tuple[int, Hit]] = []
-        for i, hit in self._overlaps(block, squeezes):
+        for i, hit in self._overlaps(block, read, squeezes):
             if hit.kind == "passage":
                 passages.append((i, hit))
             else:
                 yield i, hit
-        yield from self._near_prompts(block, squeezes)
+        yield from self._near_prompts(block)
         yield from passages
         if self.measure.across_languages:
             yield from self._translations(block)
 
     def _overlaps(
-        self, block: Sequence[Demonstration], squeezes: Sequence[Sequence[str]]
+        self,
+        block: Sequence[Demonstration],
+        read: Sequence[Sequence[Sequence[str]]],
+        squeezes: Sequence[str],
     ) -> Iterator[tuple[int, Hit]]:
         for i, row in enumerate(block):
             pieces = ("".join(units(p)) for m in row.messages for text in m.texts for p in sentences(text))
             for asked in dict.fromkeys(a for piece in pieces for a in self._by_sentence.get(piece, ())):
-                whole = "".join(squeezes[i])
-                if self._questions[asked] in whole and self._holds_material(asked, whole):
+                if self._questions[asked] in squeezes[i] and self._holds_material(asked, squeezes[i]):
                     yield i, Hit("overlap", self.asked[asked].set, asked, row)
-        read = [[units(text) for m in row.messages for text in m.texts] for row in block]
         for shared in self._grams.shared(read, self.measure.share):
-            row, whole = block[shared.row], "".join(squeezes[shared.row])
+            row, whole = block[shared.row], squeezes[shared.row]
             for asked in self._asking.get(shared.text, ()):
                 yield shared.row, Hit("overlap", self.asked[asked].set, asked, row, shared.share)
             for asked in self._about.get(shared.text, ()):
-                in_it = self._questions[asked] and self._questions[asked] in whole
-                kind: Kind = "overlap" if in_it else "passage"
+                question = self._questions[asked]
+                telling = len(question.encode(errors="backslashreplace")) >= SHORTEST
+                kind: Kind = "overlap" if telling and question in whole else "passage"
                 yield shared.row, Hit(kind, self.asked[asked].set, asked, row, shared.share)
 
     def _holds_material(self, asked: int, whole: str) -> bool:
+        """Whether a squeezed row holds what a question is about: most of its lines, or most of their letters' runs."""
         material = self._materials[asked]
         if not material or material in whole:
             return True
+        lines = [squeezed(line) for line in self.asked[asked].material.split("\n")]
+        if sum(len(line) for line in lines if line in whole) >= HELD * len(material):
+            return True
         return held(shingles(material), shingles(whole)) >= HELD
 
-    def _near_prompts(
-        self, block: Sequence[Demonstration], squeezes: Sequence[Sequence[str]]
-    ) -> Iterator[tuple[int, Hit]]:
+    def _near_prompts(self, block: Sequence[Demonstration]) -> Iterator[tuple[int, Hit]]:
         requests = [(i, squeezed("\n".join(m.texts))) for i, row in enumerate(block) for m in _requests(row)]
+        met: dict[int, list[tuple[int, float]]] = {}
         for number, asked in self._near.meet([(request,) for _, request in requests]):
-            i, request = requests[number]
             question, material = self._questions[asked], self._materials[asked]
-            mine = shingles(request)
+            mine = shingles(requests[number][1])
             share = alike(mine, shingles(question + material))
             if share >= self.measure.near and held(shingles(question), mine) >= (HELD if material else 0):
-                yield i, Hit("near", self.asked[asked].set, asked, block[i], share)
+                met.setdefault(number, []).append((asked, share))
+        for number, found in met.items():
+            if len({self._questions[asked] for asked, _ in found}) <= MOST_NEAR:
+                i = requests[number][0]
+                for asked, share in found:
+                    yield i, Hit("near", self.asked[asked].set, asked, block[i], share)
 
     def _translations(self, block: Sequence[Demonstration]) -> Iterator[tuple[int, Hit]]:
         for i, row in enumerate(block):
@@ -178,11 +198,6 @@ class Finder:
                 for asked, share in self._anchored.meet("\n".join(message.texts)):
                     if self.asked[asked].language != message.language:
                         yield i, Hit("translation", self.asked[asked].set, asked, row, share)
-
-
-def _telling(question: Sequence[str]) -> bool:
-    """Whether a question is long enough to be known inside a longer prompt."""
-    return len(question) >= FEWEST_UNITS
 
 
 def _requests(row: Demonstration) -> Iterator[Message]:

@@ -72,7 +72,9 @@ class Grams:
             which.append(np.repeat(at, times))
         if not any(map(len, rows)):
             return []
-        met_once = np.unique(np.stack([np.concatenate(rows), np.concatenate(texts), np.concatenate(which)]), axis=1)
+        met_once = np.unique(
+            np.stack([np.concatenate(rows), np.concatenate(texts), np.concatenate(which)]), axis=1
+        )
         pairs, counts = np.unique(met_once[:2], axis=1, return_counts=True)
         shares = counts / self._totals[pairs[1]]
         return [

@@ -13,7 +13,7 @@ _UNITS = regex.compile(rf"[{_JOINT}]\p{{M}}*|(?:(?![{_JOINT}])[\p{{L}}\p{{N}}\p{
 _JOINT_ONE = regex.compile(rf"[{_JOINT}]")
 _ASCII = regex.compile(r"[a-z0-9]+")
 _ENDS = regex.compile(r"[.!?:;\n\u3002\uff01\uff1f\uff1a\uff1b\u061f\u061b\u06d4\u0964\u2026]+")
-_COMES_AND_GOES = {c: None for c in (0x0640, *range(0x064B, 0x0660), 0x0670, 0x0307)}  # vowels, kashida, a dot
+_COMES_AND_GOES = dict.fromkeys((1600, *range(1611, 1632), 1648, 775))  # vowels, kashida, a dot
 _DIGITS = {
     code: str(unicodedata.decimal(chr(code)))
     for code in range(128, sys.maxunicode + 1)

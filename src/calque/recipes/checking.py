@@ -13,11 +13,11 @@ from typing import Any
 
 from calque.corpora.json_rows import read_json
 from calque.errors import CalqueError, Problem, RecipeError
-from calque.recipes.contamination import overlaps
 from calque.recipes.hashes import Hashes
 from calque.recipes.reading import read_recipe
-from calque.recipes.runner import EARLY, Prepared, prepare, questions_of
+from calque.recipes.runner import EARLY, Prepared, prepare
 from calque.recipes.steps import Step, Work, unheard
+from calque.recipes.steps.contamination import summary as contamination_summary
 from calque.recipes.steps.judge import JudgeKnown, told_before
 from calque.recipes.steps.workshop import Workshop
 
@@ -29,8 +29,6 @@ def check(name: str, changes: Sequence[str], out: Path | None = None) -> Iterato
     with TemporaryDirectory(prefix="calque-check-") as scratch:
         line, workshop, tokenises = _model(prepared, Path(scratch), problems)
         lines = [line, *_data(prepared.steps, workshop, tokenises, Path(scratch), problems)]
-        demonstrated = sorted(Path(scratch).glob("demonstrate-*/demonstrations.jsonl"))
-        problems += overlaps(demonstrated, questions_of(prepared.steps))
     lines += _benchmarks(prepared.steps, problems)
     if problems:
         raise RecipeError(*dict.fromkeys(problems))
@@ -108,6 +106,8 @@ def _lines(step: Step, counts: Mapping[str, Any], folder: Path) -> Iterator[str]
         files = ", ".join(counts["files"])
         yield f"part {name}: {usable:,} rows of {files} can be used{_each(dropped)}; {counts['kept']:,} are taken"
         yield from _first_dropped(folder / "dropped.jsonl")
+    elif step.kind == "contamination":
+        yield from contamination_summary(counts)
     elif step.kind == "mix":
         dropped.pop("not_drawn", None)
         parts = ", ".join(f"{part}: {rows:,}" for part, rows in counts["parts"].items())

@@ -24,6 +24,7 @@ _BESIDE = {
 }
 _NOT_FOLLOWED = ("recipes", "errors")
 _DATA = {  # folders and files that a module reads at run time
+    "contamination/known.py": "contamination/known_sets.json",
     "curation/lines.py": "curation/boilerplate.yaml",
     "demonstrations/wordings.py": "prompts/translation",
     "evaluation/wording.py": "prompts/benchmarks",

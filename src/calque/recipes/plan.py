@@ -12,6 +12,7 @@ from calque.recipes.refinement import refinement_steps
 from calque.recipes.resolved import Resolved, ResolvedSystem
 from calque.recipes.schema import RatedPart, SelectedPart
 from calque.recipes.steps import Step
+from calque.recipes.steps.contamination import Contamination
 from calque.recipes.steps.demonstrate import Demonstrate
 from calque.recipes.steps.encode import Encode
 from calque.recipes.steps.evaluate import Evaluate, is_asked
@@ -31,12 +32,17 @@ def plan(resolved: Resolved, template: str) -> tuple[Step, ...]:
         for part in resolved.parts
         if not isinstance(part.part, SelectedPart | RatedPart)
     ]
+    if tuned:
+        read = tuple(part for part in resolved.parts if not isinstance(part.part, SelectedPart | RatedPart))
+        steps.append(Contamination(read, resolved.benchmarks, recipe.contamination, recipe.evaluate))
+    drops = recipe.contamination.when_found == "drop"
     made_by = {part.name: part.step for part in resolved.parts}
     early = {step.name for step in steps}
     late: list[Step] = list(refinement_steps(resolved, template))
     for system in tuned:
         parts = tuple(made_by[name] for name in system.mix)
-        data: list[Step] = [Mix(system, parts, recipe.seed), Encode(system, recipe.model, template)]
+        mixed = Mix(system, parts, recipe.seed, drops)
+        data: list[Step] = [mixed, Encode(system, recipe.model, template)]
         (steps if early.issuperset(parts) else late).extend(data)
     steps += late
     for system in _stage_by_stage(resolved.systems):

@@ -6,14 +6,12 @@ Run again, a run goes on where it stopped. A step is done again if and only if w
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from calque.errors import CalqueError, DataError, Problem, RecipeError, raise_all
-from calque.recipes.contamination import overlaps
+from calque.errors import CalqueError, Problem, RecipeError
 from calque.recipes.folder import REQUESTS, RunFolder, opened
 from calque.recipes.outcome import write_outcome
 from calque.recipes.plan import plan
@@ -25,7 +23,6 @@ from calque.recipes.resolve import resolve, template_of
 from calque.recipes.resolved import Resolved
 from calque.recipes.rounds import Rounds, stop_of
 from calque.recipes.steps import Step, Work, unheard
-from calque.recipes.steps.evaluate import Evaluate
 from calque.recipes.steps.judge import told_before
 from calque.recipes.steps.workshop import Workshop
 from calque.recipes.watch import Silent, Watcher
@@ -33,6 +30,7 @@ from calque.recipes.watch import Silent, Watcher
 EARLY = (
     "passages",
     "demonstrate",
+    "contamination",
     "mix",
     "encode",
 )  # steps on data: all of them are tried, so that all faults show at once
@@ -121,18 +119,6 @@ def _up_to(steps: Sequence[Step], kind: str) -> list[Step]:
     return [step for step in steps if step.name in needed]
 
 
-def questions_of(steps: Iterable[Step]) -> dict[str, list[tuple[str, ...]]]:
-    """The questions of every benchmark and language; of those that can be read: faults are told by `preflight`."""
-    found: dict[str, list[tuple[str, ...]]] = {}
-    for step in steps:
-        if isinstance(step, Evaluate):
-            name = f"{step.benchmark.name} in {step.benchmark.language}"
-            if name not in found:
-                with suppress(CalqueError):
-                    found[name] = list(step.questions())
-    return found
-
-
 class _Run:
     def __init__(
         self, prepared: Prepared, folder: RunFolder, workshop: Workshop, watcher: Watcher, group: Ranks
@@ -201,9 +187,6 @@ class _Run:
         """Read the benchmarks before the first tuning, if there is tuning to do; refuse to train on what is measured."""
         if self._stand(steps):
             return
-        demonstrated = [name for name, record in self.records.items() if record.inputs.kind == "demonstrate"]
-        folders = (self.folder.place(name) for name in demonstrated)
-        raise_all(DataError, overlaps((f / "demonstrations.jsonl" for f in folders), questions_of(steps)))
         if self._stand(_up_to(steps, "tune")):
             return
         problems: list[Problem] = []

@@ -306,6 +306,29 @@ class Curate(Form):
     )
 
 
+class Contamination(Form):
+    """What is done where training data holds what is measured: the prompt itself, in part, or nearly so.
+
+    Passages without the question, and what may be a translation, are reported only.
+    """
+
+    when_found: Literal["refuse", "drop", "report"] = Field(
+        "refuse", description="refuse to train, drop these rows, or only report them"
+    )
+    words: int = Field(13, ge=5, description="words in a run that is looked for")
+    characters: int = Field(24, ge=8, description="the same in scripts without spaces between words")
+    share: float = Field(
+        0.5, gt=0, le=1, description="share of the runs of a question, or of its text, to be found"
+    )
+    near: float = Field(
+        0.7,
+        ge=0.5,
+        le=1,
+        description="share of their runs of five letters from which on two prompts are nearly the same",
+    )
+    across_languages: bool = Field(True, description="whether to look for translations, by numbers and names")
+
+
 class Recipe(Form):
     """One page of YAML that says what is made from what, and how it is measured."""
 
@@ -324,6 +347,7 @@ class Recipe(Form):
     evaluate: Evaluate = Evaluate()
     engines: dict[Name, AnyModel] = Field(default_factory=dict, description="other models, by name")
     judge: Judging | None = Field(None, description="models that judge the answers to open questions")
+    contamination: Contamination = Contamination()
 
     @field_validator("languages")
     @classmethod

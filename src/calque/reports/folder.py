@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 from calque.errors import Problem, RunError
+from calque.reports.contamination import read_contamination
 from calque.reports.counts import read_counts, read_fertility, read_lengths
 from calque.reports.judges import read_judged, read_quality
 from calque.reports.pace import read_pace
@@ -73,6 +74,7 @@ def read_run(folder: Path) -> Run:
         rounds=read_rounds(places),
         judged=tuple(pair for place in judging if (pair := read_judged(place))),
         judge_quality=tuple(known for place in judging if (known := read_quality(place))),
+        contamination=read_contamination(folder / "steps" / "contamination"),
     )
 
 

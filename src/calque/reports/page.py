@@ -17,6 +17,7 @@ from calque.reports import numbers
 from calque.reports.answers import draw_samples
 from calque.reports.asked import costs, questions
 from calque.reports.consistency import consistency
+from calque.reports.contamination import WORDS
 from calque.reports.figures import loss_panels, score_panels, style_of
 from calque.reports.folder import read_run
 from calque.reports.judges import judges, verdicts_of
@@ -101,6 +102,7 @@ def _environment() -> jinja2.Environment:
     )
     names = ("percent", "points", "points_interval", "count", "span", "decimal")
     environment.filters.update({name: getattr(numbers, name) for name in names})
+    environment.globals.update(kinds_of_hits=WORDS)
     environment.globals.update(span=numbers.span, interval=numbers.interval, most=MOST_ACROSS)
     environment.filters.update(language_name=language_name, shortened=shortened, settings=settings)
     return environment

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from calque.reports.contamination import Contamination
 from calque.reports.counts import Counts, Fertility, Length
 from calque.reports.passages import Passages
 from calque.reports.ratings import Rating
@@ -186,6 +187,7 @@ class Run:
     rounds: tuple[Round, ...] = ()
     judged: tuple[JudgedPair, ...] = ()
     judge_quality: tuple[Quality, ...] = ()
+    contamination: Contamination | None = None
 
     @property
     def unfinished(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from calque.recipes.steps.workshop import Workshop
 Kind = Literal[
     "passages",
     "demonstrate",
+    "contamination",
     "mix",
     "encode",
     "tune",

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from calque.corpora.demonstration_files import read_demonstrations, write_demonstrations
-from calque.corpora.writing import write_json
+from calque.corpora.writing import write_json, write_jsonl
 from calque.demonstrations.mixture import Part, mix
 from calque.errors import DataError, Problem
 from calque.recipes.resolved import ResolvedSystem
 from calque.recipes.steps import Work
+from calque.recipes.steps.contamination import NAME as CONTAMINATION
+from calque.recipes.steps.contamination import contaminated
+from calque.records import Demonstration, Rejected
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,7 @@ class Mix:
     system: ResolvedSystem
     parts: tuple[str, ...]
     seed: int
+    drops_contaminated: bool = False
 
     kind: ClassVar[Literal["mix"]] = "mix"
     files: ClassVar[tuple[Path, ...]] = ()
@@ -39,18 +44,19 @@ class Mix:
 
     @property
     def after(self) -> tuple[str, ...]:
-        """The steps that make the parts, in the mixture's order."""
-        return self.parts
+        """The steps that make the parts, in the mixture's order; and what rows hold questions, where such are dropped."""
+        return (*self.parts, CONTAMINATION) if self.drops_contaminated else self.parts
 
     def preflight(self) -> str:
         """Nothing to look at from outside."""
         return ""
 
     def carry_out(self, work: Work) -> dict[str, Any]:
-        """Write demonstrations.jsonl and counts.json."""
+        """Write demonstrations.jsonl and counts.json; and dropped.jsonl, where rows that hold questions are dropped."""
+        dropped: list[Rejected] = []
         parts = [
-            Part(name, list(read_demonstrations(work.after[step] / "demonstrations.jsonl")), amount)
-            for step, (name, amount) in zip(self.after, self.system.mix.items(), strict=True)
+            Part(name, list(self._clean(name, step, work, dropped)), amount)
+            for step, (name, amount) in zip(self.parts, self.system.mix.items(), strict=True)
         ]
         try:
             mixture = mix(parts, seed=self.seed)
@@ -60,9 +66,31 @@ class Mix:
             message = f"system {self.system.name} has no demonstration to learn from"
             raise DataError(Problem(message, remedy="give one of its parts more than 0 rows"))
         write_demonstrations(work.folder / "demonstrations.jsonl", mixture.demonstrations)
-        write_json(work.folder / "counts.json", mixture.counts)
+        counts = mixture.counts
+        if dropped:
+            reasons = {**counts["dropped"], "contaminated": len(dropped)}
+            counts = {
+                **counts,
+                "rows": counts["rows"] + len(dropped),
+                "dropped": dict(sorted(reasons.items())),
+            }
+            write_jsonl(work.folder / "dropped.jsonl", (row.to_row() for row in dropped))
+        write_json(work.folder / "counts.json", counts)
         work.progress(len(mixture.demonstrations), len(mixture.demonstrations))
-        return dict(mixture.counts)
+        return dict(counts)
+
+    def _clean(self, part: str, step: str, work: Work, dropped: list[Rejected]) -> Iterator[Demonstration]:
+        """The part's rows; those that hold what is asked, where they are to be dropped, are added to `dropped`."""
+        found = contaminated(work.after[CONTAMINATION], part) if self.drops_contaminated else {}
+        for row in read_demonstrations(work.after[step] / "demonstrations.jsonl"):
+            if row.id in found:
+                source = row.provenance
+                text = " ".join(text for message in row.messages for text in message.texts)
+                dropped.append(
+                    Rejected(source.dataset, source.row, "contaminated", found[row.id], text[:500])
+                )
+            else:
+                yield row
 
     def _named(self, problem: Problem) -> Problem:
         """The problem with the system it is of: parts are shared."""

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from calque.corpora.demonstration_files import write_demonstrations
+from calque.contamination.find import Asked, Finder
+from calque.contamination.known import fingerprint, known_sets
 from calque.errors import CalqueError, RecipeError
 from calque.recipes.checking import check
-from calque.recipes.contamination import fingerprint, known_sets, overlaps
 from calque.recipes.reading import read_recipe
 from calque.recipes.runner import prepare
 from calque.recipes.runner import run as carry_out
@@ -21,14 +21,15 @@ from calque.records import Demonstration, Message, Provenance
 LEAK = {"instruction": "Chi?", "input": "Il cane è nel bosco.", "output": "il cane"}
 
 
-def told(tmp_path: Path, *conversations: tuple[Message, ...], kind: Any = "instruction") -> list[str]:
+ASKED = [
+    Asked("xquad in it", "q1", "it", "Chi abita nel bosco?", "Il cane è nel bosco."),
+    Asked("open in it", "o1", "it", "Scrivi una poesia sul mare."),
+]
+
+
+def told(*conversations: tuple[Message, ...], kind: Any = "instruction") -> list[tuple[int, str, str]]:
     made = [Demonstration(kind, c, Provenance("train.json", i)) for i, c in enumerate(conversations, start=1)]
-    write_demonstrations(tmp_path / "d.jsonl", made)
-    asked = {
-        "xquad in it": [("Chi abita nel bosco?", "Il cane è nel bosco.")],
-        "open in it": [("Scrivi una poesia sul mare.",)],
-    }
-    return [f"{p.line}: {p.message}" for p in overlaps([tmp_path / "d.jsonl"], asked)]
+    return [(hit.row.provenance.row, hit.kind, hit.set) for hit in Finder(ASKED).scan(made)]
 
 
 def user(text: str, material: str = "") -> Message:
@@ -38,35 +39,28 @@ def user(text: str, material: str = "") -> Message:
 ANSWER = Message("assistant", "Sì.", "it", trained=True)
 
 
-def test_prompts_are_compared_by_letters_and_digits(tmp_path: Path) -> None:
+def test_prompts_are_compared_by_letters_and_digits() -> None:
     found = told(
-        tmp_path,
         (user("Scrivi una  poesia sul mare!"), ANSWER),
         (user("scrivi una poesia", "sul mare"), ANSWER),
         (user("Scrivi una poesia sul mare.\nPensaci prima in inglese."), ANSWER),
         (user("Scrivi una poesia sul mare e sul sole."), ANSWER),
     )
-    assert found == [
-        "1: 3 rows hold questions of open in it, row 1 for one: that is there to be evaluated on"
-    ]
-    assert told(tmp_path, (user("Chi abita nel bosco?"), ANSWER)) == [], (
-        "of another text it is another question"
-    )
+    assert found == [(n, "same", "open in it") for n in (1, 2, 3)]
+    assert told((user("Chi abita nel bosco?"), ANSWER)) == [], "of another text it is another question"
     about = (
         (user("Il cane è nel bosco. Chi abita nel bosco?"), ANSWER),
         (user("Chi abita nel bosco?", "Il cane è nel bosco"), ANSWER),
     )
-    assert told(tmp_path, *about) == [
-        "1: 2 rows hold questions of xquad in it, row 1 for one: that is there to be evaluated on"
-    ]
+    assert told(*about) == [(n, "same", "xquad in it") for n in (1, 2)]
 
 
-def test_the_english_turn_of_a_chat_is_looked_at(tmp_path: Path) -> None:
+def test_the_english_turn_of_a_chat_is_looked_at() -> None:
     english = Message(
         "assistant", "Request: Scrivi una poesia sul mare.\n\nAnswer: Il mare.", "en", trained=True
     )
     chat = (user("Qualcosa"), english, user("Ora in italiano."), ANSWER)
-    assert len(told(tmp_path, chat, kind="chat")) == 1
+    assert told(chat, kind="chat") == [(1, "same", "open in it")]
 
 
 def test_short_prompts_are_everybody_s() -> None:
