@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -107,6 +108,11 @@ class Evaluate:
         from calque.evaluation.asking import asking
 
         return asking(self.way, self.benchmark.language, **self._by_way)
+
+    def questions(self) -> Iterator[tuple[str, ...]]:
+        """The texts of every question: itself, and the text or the options that it is about."""
+        for item in self._items().items:
+            yield tuple(text for text in (item.question, item.context or " ".join(item.choices)) if text)
 
     def _items(self) -> ItemSet:
         from calque.evaluation.evaluate import items_of
