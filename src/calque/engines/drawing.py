@@ -27,9 +27,19 @@ class Drawing(LogitsProcessor):  # type: ignore[misc]
             self.filters.append(TopKLogitsWarper(sampling.top_k))
         if sampling.top_p < 1:
             self.filters.append(TopPLogitsWarper(sampling.top_p))
-        self.generators = [
-            torch.Generator(device).manual_seed(_seed(sampling.seed, prompt)) for prompt in prompts
+        self.seed, self.device = sampling.seed, device
+        self.generators: list[torch.Generator] = []
+        self.add(prompts)
+
+    def add(self, prompts: Sequence[Sequence[int]]) -> None:
+        """Rows to come behind those that are there."""
+        self.generators += [
+            torch.Generator(self.device).manual_seed(_seed(self.seed, prompt)) for prompt in prompts
         ]
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Let all rows go but these, which then stand in this order."""
+        self.generators = [self.generators[row] for row in rows]
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Scores (rows, vocabulary) of the next tokens, filtered, with each row's own noise added."""

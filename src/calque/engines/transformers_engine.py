@@ -11,6 +11,7 @@ from transformers import GenerationConfig
 
 from calque.engines import Completion, Progress, Sampling, Scores
 from calque.engines.choosing import Asked, score_choices
+from calque.engines.decode import make_decoder
 from calque.engines.drawing import Drawing
 from calque.prompts.encoding import Encoder
 from calque.records import Conversation
@@ -31,6 +32,7 @@ class TransformersEngine:
         model.generation_config = GenerationConfig(
             do_sample=False, eos_token_id=self.stop_id, pad_token_id=self.stop_id
         )
+        self.decoder = make_decoder(model, self.stop_id)
         self.longest = getattr(model.config, "max_position_embeddings", None) or 1 << 30
 
     def complete(
@@ -57,17 +59,32 @@ class TransformersEngine:
     def answers(
         self, conversations: Sequence[Conversation], *, max_new_tokens: int, sampling: Sampling | None = None
     ) -> Iterator[tuple[int, Completion]]:
-        """Answers batch by batch; those that do not fit first."""
+        """Answers as they end; those that do not fit first."""
         prompts = self.encoder.encode_prompts(conversations)
         room = self.longest - max_new_tokens
         fitting = [i for i, ids in enumerate(prompts) if len(ids) <= room]
         yield from ((i, Completion("", 0, False)) for i, ids in enumerate(prompts) if len(ids) > room)
-        for batch in self._batches(prompts, fitting, max_new_tokens):
+        for i, ids in self._written(prompts, fitting, max_new_tokens, sampling):
+            text, finished = self.encoder.decode(ids)
+            length = ids.index(self.stop_id) if self.stop_id in ids else len(ids)
+            yield i, Completion(text, length, finished, len(prompts[i]))
+
+    def _written(
+        self,
+        prompts: Sequence[list[int]],
+        which: Sequence[int],
+        max_new_tokens: int,
+        sampling: Sampling | None,
+    ) -> Iterator[tuple[int, list[int]]]:
+        """Token ids behind the prompts `which`, as they end: by our decoder where the model lets it."""
+        if self.decoder is not None:
+            asked = [prompts[i] for i in which]
+            for place, ids in self.decoder.answers(asked, max_new_tokens, self.tokens_per_batch, sampling):
+                yield which[place], ids
+            return
+        for batch in self._batches(prompts, which, max_new_tokens):
             written = self._generate([prompts[i] for i in batch], max_new_tokens, sampling)
-            for i, ids in zip(batch, written, strict=True):
-                text, finished = self.encoder.decode(ids)
-                length = ids.index(self.stop_id) if self.stop_id in ids else len(ids)
-                yield i, Completion(text, length, finished, len(prompts[i]))
+            yield from zip(batch, written, strict=True)
 
     def choose(
         self,

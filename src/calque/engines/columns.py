@@ -1,0 +1,153 @@
+"""Keys and values of the rows being answered, and the attention of one new token to them.
+
+The newest token of every row stands in the same column, so that a step writes one column in place, whatever the rows'
+lengths; a row's oldest token stands where its length says, and a mask hides what lies before. Rows leave and enter at
+any column. Keys are stored with the tokens innermost: the product of one query with all keys then runs over contiguous
+memory, and takes two thirds of the time (4 heads of 24, fp32, one core). `scaled_dot_product_attention` for one query
+takes up to four times what the two batched products take, on a CPU; on a GPU it stays.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.cache_utils import Cache
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+NAME = "calque_one_token"
+
+
+class Columns(Cache):  # type: ignore[misc]
+    """A cache of transformers' for `rows` rows in `width` columns, of which [first, end) are in use."""
+
+    def __init__(self, rows: int, width: int, dtype: torch.dtype, device: torch.device) -> None:
+        super().__init__(layers=[])
+        self.rows, self.width = rows, width
+        self.keys: list[torch.Tensor] = []  # each [rows, groups, size, width]
+        self.values: list[torch.Tensor] = []  # each [rows, groups, width, size]
+        self.hidden = torch.full((rows, 1, 1, width), float("-inf"), dtype=dtype, device=device)
+        self.starts: list[int] = []  # the first column of each row, of which there are now so many
+        self.first = self.end = 0
+
+    def update(
+        self, key: torch.Tensor, value: torch.Tensor, layer_idx: int, *_: Any, **__: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Write the newest column [rows, groups, 1, size] of a layer; returns all of its columns in use."""
+        n = key.shape[0]
+        keys, values = self.keys[layer_idx][:n], self.values[layer_idx][:n]
+        keys[..., self.end - 1] = key[:, :, 0]
+        values[:, :, self.end - 1] = value[:, :, 0]
+        return keys[..., self.first : self.end].transpose(2, 3), values[:, :, self.first : self.end]
+
+    def get_seq_length(self, layer_idx: int = 0) -> int:  # noqa: ARG002
+        """Columns in use before the newest."""
+        return self.end - 1 - self.first
+
+    def mask(self) -> torch.Tensor:
+        """[rows, 1, 1, columns in use]: minus infinity where a row does not reach back so far."""
+        return self.hidden[: len(self.starts), :, :, self.first : self.end]
+
+    def advance(self) -> None:
+        """Open the next column, in the room that older rows have left if there is none."""
+        if self.end == self.width:
+            self._shift()
+        self.end += 1
+
+    def enter(self, cache: Any, lengths: list[int]) -> None:
+        """Take in rows whose prompts, padded on the left, have run into `cache`; none is longer than `end`."""
+        if not self.keys:
+            self._allocate(cache)
+        n, more, longest = len(self.starts), len(lengths), max(lengths)
+        if n == 0:
+            self.end = longest
+        span = slice(self.end - longest, self.end)
+        for i, layer in enumerate(cache.layers):
+            self.keys[i][n : n + more, ..., span] = layer.keys.transpose(2, 3)
+            self.values[i][n : n + more, :, span] = layer.values
+        for row, length in enumerate(lengths, start=n):
+            self.starts.append(self.end - length)
+            self._unhide(row)
+        self.first = min(self.starts)
+
+    def keep(self, rows: list[int]) -> list[int]:
+        """Let all rows go but `rows` (rising). The last move into free places; returns which now stands where."""
+        wanted = set(rows)
+        free = [place for place in range(len(rows)) if place not in wanted]
+        moved = [row for row in rows if row >= len(rows)]
+        standing = list(range(len(rows)))
+        if free:
+            for place, row in zip(free, moved, strict=True):
+                standing[place] = row
+            device = self.hidden.device
+            to, of = torch.tensor(free, device=device), torch.tensor(moved, device=device)
+            for tensor in (*self.keys, *self.values, self.hidden):
+                tensor[to] = tensor[of]
+        self.starts = [self.starts[row] for row in standing]
+        self.first = min(self.starts, default=0)
+        return standing
+
+    def _allocate(self, cache: Any) -> None:
+        for layer in cache.layers:
+            _, groups, _, size = layer.keys.shape
+            _, _, _, value_size = layer.values.shape
+            if layer.keys.device.type == "cpu":
+                self.keys.append(layer.keys.new_zeros(self.rows, groups, size, self.width))
+            else:  # the kernels of a GPU want the size innermost
+                self.keys.append(layer.keys.new_zeros(self.rows, groups, self.width, size).transpose(2, 3))
+            self.values.append(layer.values.new_zeros(self.rows, groups, self.width, value_size))
+
+    def _unhide(self, row: int) -> None:
+        self.hidden[row, ..., : self.starts[row]] = float("-inf")
+        self.hidden[row, ..., self.starts[row] :] = 0.0
+
+    def _shift(self) -> None:
+        """Move the columns in use to the left end."""
+        n, first, end = len(self.starts), self.first, self.end
+        for keys, values in zip(self.keys, self.values, strict=True):
+            keys[:n, ..., : end - first] = keys[:n, ..., first:end].clone()
+            values[:n, :, : end - first] = values[:n, :, first:end].clone()
+        self.starts = [start - first for start in self.starts]
+        for row in range(n):
+            self._unhide(row)
+        self.first, self.end = 0, end - first
+
+
+def one_token_attention(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    **options: Any,
+) -> tuple[torch.Tensor, None]:
+    """Attention over `query` [rows, heads, tokens, size] to `key` and `value` [rows, groups, columns, size].
+
+    One token on a CPU goes through two batched products, everything else through transformers' own function. Returns
+    [rows, tokens, heads, size].
+    """
+    rows, heads, tokens, size = query.shape
+    groups, columns = key.shape[1], key.shape[2]
+    special = any(options.get(name) is not None for name in ("softcap", "position_bias", "s_aux", "cache"))
+    if tokens > 1 or special or query.device.type != "cpu" or attention_mask is None:
+        output, _ = sdpa_attention_forward(
+            module, query, key, value, attention_mask, dropout, scaling, **options
+        )
+        return output, None
+    together = heads // groups  # heads that share keys and values
+    scores = torch.bmm(query.reshape(rows * groups, together, size), key.transpose(2, 3).flatten(0, 1)).view(
+        rows, heads, 1, columns
+    )
+    scores.mul_(scaling if scaling is not None else size**-0.5).add_(attention_mask)
+    weights = torch.softmax(scores, dim=-1).view(rows * groups, together, columns)
+    return torch.bmm(weights, value.flatten(0, 1)).view(rows, 1, heads, -1), None
+
+
+def install() -> None:
+    """Make the attention known to transformers."""
+    AttentionInterface.register(NAME, one_token_attention)
+    AttentionMaskInterface.register(NAME, sdpa_mask)

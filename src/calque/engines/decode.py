@@ -1,0 +1,179 @@
+"""Answers token by token: rows that end make room at once for those that wait, and no step computes what is not needed.
+
+Prompts run in falling length. Those that fit run together, padded on the left, and the head on their last positions
+only; their keys and values then stand in `Columns`, and each step runs the newest token of every row. A row that ends
+leaves at that step; waiting prompts, which are never longer than what already stands there, enter once a quarter of the
+places is free. `generate` of transformers makes masks anew and lets the cache grow by copying it at every token, and
+keeps ended rows to the end of their batch.
+
+Whether a model can be run so is found out by a probe: its logits must be those of a plain pass. Models with other caches
+(sliding windows, state spaces) or attention of their own are left to `generate`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from transformers.cache_utils import DynamicCache, DynamicLayer
+
+from calque.engines import Sampling
+from calque.engines.columns import NAME, Columns, install
+from calque.engines.drawing import Drawing
+
+SPARE = 64  # columns beyond the longest row, so that columns are moved seldom
+FREE = 0.25  # of the places, before prompts enter again
+
+
+@dataclass
+class Answer:
+    """A row that is being answered: which prompt's, its length, and what has been written."""
+
+    prompt: int
+    length: int
+    written: list[int] = field(default_factory=list)
+
+
+def make_decoder(model: Any, stop_id: int) -> Decoder | None:
+    """The decoder of a model, or none where the model cannot be run so: it is left as it was."""
+    causal = model.get_base_model() if hasattr(model, "get_base_model") else model
+    taken = inspect.signature(causal.forward).parameters
+    layers = DynamicCache(config=causal.config).layers
+    if (
+        not {"attention_mask", "position_ids", "past_key_values", "logits_to_keep"} <= set(taken)
+        or causal.config._attn_implementation != "sdpa"
+        or not all(type(layer) is DynamicLayer for layer in layers)
+    ):
+        return None
+    decoder = Decoder(causal, stop_id)
+    if decoder.agrees():
+        return decoder
+    causal.set_attn_implementation("sdpa")
+    return None
+
+
+class Decoder:
+    """Greedy or drawn continuations of prompts; see `make_decoder`."""
+
+    def __init__(self, model: Any, stop_id: int) -> None:
+        self.model = model
+        self.stop_id = stop_id
+        install()
+        model.set_attn_implementation(NAME)
+
+    @torch.inference_mode()
+    def agrees(self) -> bool:
+        """Whether two rows of unequal lengths get the logits that each gets alone, at their prompts and one token on."""
+        size = self.model.config.get_text_config().vocab_size
+        prompts = [[i % size for i in range(3, 3 + length)] for length in (7, 4)]
+        cache = Columns(2, 9, self.model.dtype, self.model.device)
+        found = [self._enter(cache, prompts)]
+        now = [Answer(i, len(ids), [5 % size]) for i, ids in enumerate(prompts)]
+        found.append(self._step(cache, now))
+        near = 1e-4 if self.model.dtype == torch.float32 else 0.05
+        for i, ids in enumerate(prompts):
+            row = torch.tensor([[*ids, 5 % size]], device=self.model.device)
+            plain = self.model(input_ids=row, use_cache=False).logits[0, -2:].float()
+            ours = torch.stack([logits[i] for logits in found]).float()
+            if not torch.allclose(ours, plain, rtol=near, atol=near * max(1.0, float(plain.abs().max()))):
+                return False
+        return True
+
+    @torch.inference_mode()
+    def answers(
+        self,
+        prompts: Sequence[list[int]],
+        max_new_tokens: int,
+        tokens_at_a_time: int,
+        sampling: Sampling | None = None,
+    ) -> Iterator[tuple[int, list[int]]]:
+        """(place of the prompt, ids written) as answers end, the stop token included.
+
+        `tokens_at_a_time` bounds rows × (prompt and answer); prompts of less than a quarter of the room of the longest
+        run apart, more of them at a time.
+        """
+        order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
+        while order:
+            longest = len(prompts[order[0]]) + max_new_tokens
+            like = [i for i in order if 4 * (len(prompts[i]) + max_new_tokens) >= longest]
+            order = order[len(like) :]
+            rows = min(max(1, tokens_at_a_time // longest), len(like))
+            cache = Columns(rows, longest + SPARE, self.model.dtype, self.model.device)
+            drawing = None if sampling is None else Drawing(sampling, (), self.model.device)
+            yield from self._run([(i, prompts[i]) for i in like], max_new_tokens, cache, drawing)
+
+    def _run(
+        self,
+        prompts: list[tuple[int, list[int]]],
+        max_new_tokens: int,
+        cache: Columns,
+        drawing: Drawing | None,
+    ) -> Iterator[tuple[int, list[int]]]:
+        """Answers to numbered prompts in falling length."""
+        waiting = prompts[::-1]
+        now: list[Answer] = []
+        while now or waiting:
+            logits = [self._step(cache, now)] if now else []
+            free = cache.rows - len(now)
+            if waiting and free >= max(1, FREE * cache.rows):
+                entering = [waiting.pop() for _ in range(min(free, len(waiting)))]
+                logits.append(self._enter(cache, [ids for _, ids in entering]))
+                now += [Answer(i, len(ids)) for i, ids in entering]
+                if drawing is not None:
+                    drawing.add([ids for _, ids in entering])
+            tokens = self._pick(torch.cat(logits) if len(logits) > 1 else logits[0], drawing)
+            kept = []
+            for row, (answer, token) in enumerate(zip(now, tokens, strict=True)):
+                answer.written.append(token)
+                if token == self.stop_id or len(answer.written) == max_new_tokens:
+                    yield answer.prompt, answer.written
+                else:
+                    kept.append(row)
+            if len(kept) < len(now):
+                standing = cache.keep(kept)
+                now = [now[row] for row in standing]
+                if drawing is not None:
+                    drawing.keep(standing)
+
+    @staticmethod
+    def _pick(logits: torch.Tensor, drawing: Drawing | None) -> list[int]:
+        """The next token of each row."""
+        scores = logits if drawing is None else drawing(logits, logits)
+        tokens: list[int] = scores.argmax(-1).tolist()
+        return tokens
+
+    def _step(self, cache: Columns, now: list[Answer]) -> torch.Tensor:
+        """Logits [rows, vocabulary] behind the newest token of each row."""
+        cache.advance()
+        device = self.model.device
+        newest = torch.tensor([[answer.written[-1]] for answer in now], device=device)
+        places = torch.tensor([[answer.length + len(answer.written) - 1] for answer in now], device=device)
+        return self._logits(newest, cache.mask(), places, cache)
+
+    def _enter(self, cache: Columns, prompts: list[list[int]]) -> torch.Tensor:
+        """Logits [rows, vocabulary] behind prompts, which then stand in the cache."""
+        longest = max(map(len, prompts))
+        device = self.model.device
+        ids = torch.tensor([[0] * (longest - len(p)) + p for p in prompts], device=device)
+        mask = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in prompts], device=device)
+        own = DynamicCache(config=self.model.config)
+        logits = self._logits(ids, mask, (mask.cumsum(1) - 1).clamp(min=0), own)
+        cache.enter(own, [len(prompt) for prompt in prompts])
+        return logits
+
+    def _logits(
+        self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any
+    ) -> torch.Tensor:
+        output = self.model(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        logits: torch.Tensor = output.logits[:, -1]
+        return logits
