@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,16 @@ def test_run_show_and_report(project: Path) -> None:
     assert "no run folder" in nothing.stderr
 
 
+def test_a_recipe_is_planned_without_what_only_its_steps_need() -> None:
+    program = (
+        "import sys, calque.recipes.checking\n"
+        "heavy = {'torch', 'transformers', 'scipy', 'sklearn', 'sacrebleu', 'httpx2', 'pandas', 'py3langid'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 def test_an_interrupted_run_says_so_and_exits_with_130(project: Path) -> None:
     process = subprocess.Popen(
         [*MAIN, "run", "recipe.yaml", "out=r", "tuning.epochs=5000"],
@@ -114,6 +125,8 @@ def test_an_interrupted_run_says_so_and_exits_with_130(project: Path) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell has its background jobs ignore it, and what these start does too.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     log = project / "r/log.jsonl"
     while not (log.is_file() and '"step": "tune-en-alpaca"' in log.read_text(encoding="utf-8")):

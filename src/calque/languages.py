@@ -105,6 +105,14 @@ class UnknownLanguageError(CalqueError):
     """A code that the registry does not know."""
 
 
+def code_or_name(written: str) -> str:
+    """The code of a language as a file writes it; what the registry does not know stays as it is."""
+    try:
+        return language(written).code
+    except UnknownLanguageError:
+        return written
+
+
 def language(code: str) -> Language:
     """The language of a code or alias (`zh`, `zho-CN`, `Chinese`), whatever its case."""
     found = _BY_ALIAS.get(code.lower().replace("_", "-"))

@@ -51,9 +51,21 @@ def test_rows_are_dropped_with_their_reason_and_counted(leaky: Path) -> None:
     assert (hit["file"], hit["row"], hit["item"]) == ("instructions.it.json", 25, "q0")
     assert (hit["item_file"], hit["item_row"]) == ("xquad.it.json", 1)
     page = (folder / "report.html").read_text("utf-8")
-    assert "1 rows were dropped for it" in page
+    assert "1 row was dropped for it" in page
     assert "instructions.it.json:25" in page
     assert "xquad.it.json:1" in page
+
+
+def test_the_same_row_twice_counts_twice(leaky: Path) -> None:
+    rows = json.loads((leaky / "instructions.it.json").read_text("utf-8"))
+    (leaky / "instructions.it.json").write_text(json.dumps([*rows, LEAK]), encoding="utf-8")
+    folder = carried_out(leaky, "contamination.when_found=drop", "systems.en-alpaca=null")
+    counts = json.loads((folder / "steps/contamination/counts.json").read_text())
+    assert counts["dropped"] == {"contaminated": 2}
+    assert counts["rows"] == counts["kept"] + 2
+    dropped = read(folder / "steps/mix-x-alpaca-it/dropped.jsonl")
+    assert [row["row"] for row in dropped] == [25, 26]
+    assert "2 rows were dropped for it" in (folder / "report.html").read_text("utf-8")
 
 
 def test_what_is_only_reported_is_trained_on(leaky: Path) -> None:

@@ -141,6 +141,14 @@ def test_failures_are_asked_again_and_are_no_verdicts(tmp_path: Path) -> None:
     assert (found.winner, nothing.asked) == ("second", [])
 
 
+def test_answers_without_a_verdict_cost_what_they_cost(tmp_path: Path) -> None:
+    babbling = Script(lambda _a, _b: "I cannot say.")
+    (found,) = run(babbling, tmp_path / "requests", [contest(POOR, GOOD)])
+    # Two orders, three tries each, of 10 tokens written and 100 read.
+    assert (found.tokens, found.prompt_tokens) == (60, 600)
+    assert found.failure == "no_verdict"
+
+
 def test_a_budget_ends_it_before_it_is_passed(tmp_path: Path) -> None:
     """Each contest reads 200 tokens and writes 20: at 1 and 10 a million, 400 millionths."""
     many = [contest(POOR + f" {i}", GOOD + f" {i}", str(i)) for i in range(400)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -97,8 +98,12 @@ def read(path: Path) -> Any:
 
 def test_answers_are_judged_once_and_the_report_says_how(judged: Path, judge: Judge) -> None:
     (told,) = [
-        line for line in check(str(judged / "recipe.yaml"), ()) if line.startswith("judge big: at most")
+        line
+        for line in check(str(judged / "recipe.yaml"), ())
+        if re.match(r"judge big: [\d,]+ requests, ", line)
     ]
+    assert "written at most" in told
+    assert told.endswith("; more where an answer holds no verdict and is drawn again")
     assert judge.asked == []
     folder, done, notes = run(judged)
     assert told in notes

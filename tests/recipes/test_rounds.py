@@ -14,6 +14,7 @@ import pytest
 
 from calque.corpora.demonstration_files import read_demonstrations
 from calque.errors import RecipeError, RunError
+from calque.recipes.checking import check
 from calque.recipes.reading import read_recipe
 from calque.recipes.rounds import Rounds, stop_of
 from calque.recipes.runner import Prepared, prepare, run
@@ -87,6 +88,14 @@ def test_rounds_are_ordinary_steps_in_order(project: Path) -> None:
     unscored = names(prepared(project, "curate.refine.score_rounds=false"))
     assert "tune-round-1" in unscored
     assert "tune-round-2" not in unscored
+
+
+def test_what_is_made_later_is_said_not_to_be_held_against_the_benchmarks(project: Path) -> None:
+    name, *changes = words(project)
+    lines = list(check(name, changes))
+    (told,) = [line for line in lines if "not looked at" in line]
+    assert told.startswith("    note: not looked at, for they are made later: ")
+    assert "kept-1-it" in told
 
 
 def test_what_a_recipe_cannot_ask_of_rounds(project: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import unicodedata
 from collections.abc import Sequence
 
@@ -14,19 +13,15 @@ _JOINT_ONE = regex.compile(rf"[{_JOINT}]")
 _ASCII = regex.compile(r"[a-z0-9]+")
 _ENDS = regex.compile(r"[.!?:;\n\u3002\uff01\uff1f\uff1a\uff1b\u061f\u061b\u06d4\u0964\u2026]+")
 _COMES_AND_GOES = dict.fromkeys((1600, *range(1611, 1632), 1648, 775))  # vowels, kashida, a dot
-_DIGITS = {
-    code: str(unicodedata.decimal(chr(code)))
-    for code in range(128, sys.maxunicode + 1)
-    if unicodedata.category(chr(code)) == "Nd"
-}
-_TABLE = {**_COMES_AND_GOES, **_DIGITS}
+_DIGIT = regex.compile(r"(?![0-9])\p{Nd}")
 
 
 def folded(text: str) -> str:
     """The text with one form for each letter and digit."""
     if text.isascii():
         return text.lower()
-    return unicodedata.normalize("NFKC", text).casefold().translate(_TABLE)
+    plain = unicodedata.normalize("NFKC", text).casefold().translate(_COMES_AND_GOES)
+    return str(_DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), plain))
 
 
 def units(text: str) -> list[str]:

@@ -13,11 +13,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from calque.curation.settings import Worst
 from calque.prompts.cross_lingual import LEVELS
 from calque.randomness import rank, stream
 from calque.records import CrossLingualPair
 
-Worst = Literal["earlier", "mismatched", "wrong_language", "truncated"]
 Use = Literal["learn", "measure"]
 MOST_BINS = 8
 ROWS_OF_A_BIN = 16  # at least, on the average, of each level: of fewer, matching would leave nothing

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 
-from calque.curation.evaluator import Quality
+if TYPE_CHECKING:
+    from calque.curation.evaluator import Quality
 
 
 def cannot_tell(found: Quality) -> str:

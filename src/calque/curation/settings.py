@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Worst = Literal[
+    "earlier", "mismatched", "wrong_language", "truncated"
+]  # what level 1 of pseudo-ratings is made of
 
 
 class PassageSettings(BaseModel):

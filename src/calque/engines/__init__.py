@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from calque.errors import Problem, UsageError
 from calque.records import Conversation
@@ -26,10 +26,15 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why there is no answer; never an answer itself. `reason` is a short fixed key to count by (`timeout`)."""
+    """Why there is no answer; never an answer itself. `reason` is a short fixed key to count by (`timeout`).
+
+    What was written all the same, and is of no use, has cost tokens.
+    """
 
     reason: str
     detail: str = ""
+    tokens: int = field(default=0, compare=False)
+    prompt_tokens: int = field(default=0, compare=False)
 
 
 Scores = tuple[float, ...]  # log-likelihoods of choices, in nats
@@ -64,6 +69,19 @@ class Progress(Protocol):
 
     def __call__(self, done: int, /) -> None:
         """Take note of `done` more items."""
+
+
+Told = TypeVar("Told")
+
+
+def in_order(told: Iterable[tuple[int, Told]], count: int, progress: Progress | None = None) -> list[Told]:
+    """What is told by its place, each place of `count` once, in the order of the places."""
+    found: dict[int, Told] = {}
+    for place, one in told:
+        found[place] = one
+        if progress is not None:
+            progress(1)
+    return [found[place] for place in range(count)]
 
 
 class Engine(Protocol):

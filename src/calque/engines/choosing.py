@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 
+from calque.engines.padding import padded, positions
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -30,9 +32,9 @@ def score_choices(model: Any, asked: Sequence[Asked], padding: int) -> list[tupl
     """Log-likelihood in nats of each answer, in the order of `asked`; `padding` is any token's id."""
     rows = [(i, answer) for i, one in enumerate(asked) for answer in one.answers]
     several = any(len(answer) > 1 for _, answer in rows)
-    ids, mask = _padded([one.prompt for one in asked], padding, model.device, left=True)
+    ids, mask = padded([one.prompt for one in asked], padding, model.device, left=True)
     output = model(
-        input_ids=ids, attention_mask=mask, position_ids=_positions(mask), logits_to_keep=1, use_cache=several
+        input_ids=ids, attention_mask=mask, position_ids=positions(mask), logits_to_keep=1, use_cache=several
     )
     cache = getattr(output, "past_key_values", None)
     if several and not _holds_every_position(cache):
@@ -55,11 +57,11 @@ def _behind(
     """What all tokens of answers but the first add, the prompts' keys and values being in `cache`."""
     prompts = torch.tensor([i for i, _ in rows], device=model.device)
     cache.batch_select_indices(prompts)
-    ids, own = _padded([answer[:-1] for _, answer in rows], padding, model.device, left=False)
+    ids, own = padded([answer[:-1] for _, answer in rows], padding, model.device, left=False)
     whole = torch.cat((mask[prompts], own), dim=1)
-    positions = _positions(whole)[:, mask.shape[1] :]
+    places = positions(whole)[:, mask.shape[1] :]
     logits = model(
-        input_ids=ids, attention_mask=whole, position_ids=positions, past_key_values=cache, use_cache=True
+        input_ids=ids, attention_mask=whole, position_ids=places, past_key_values=cache, use_cache=True
     ).logits
     return [_sum(logits[r, : len(answer) - 1], answer[1:]) for r, (_, answer) in enumerate(rows)]
 
@@ -70,9 +72,7 @@ def _one_by_one(model: Any, rows: Sequence[tuple[list[int], list[int]]], padding
     lengths = [len(prompt) + len(answer) for prompt, answer in rows]
     for length in sorted(set(lengths)):
         which = [r for r in range(len(rows)) if lengths[r] == length]
-        ids, mask = _padded(
-            [[*rows[r][0], *rows[r][1][:-1]] for r in which], padding, model.device, left=True
-        )
+        ids, mask = padded([[*rows[r][0], *rows[r][1][:-1]] for r in which], padding, model.device, left=True)
         keep = max(len(rows[r][1]) for r in which)
         logits = model(input_ids=ids, attention_mask=mask, logits_to_keep=keep, use_cache=False).logits
         for row, r in enumerate(which):
@@ -86,23 +86,6 @@ def _sum(logits: torch.Tensor, ids: Sequence[int]) -> float:
     logits = logits.float()
     chosen = logits.gather(1, torch.tensor(ids, device=logits.device)[:, None])[:, 0]
     return float((chosen - logits.logsumexp(-1)).sum())
-
-
-def _padded(
-    rows: Sequence[list[int]], padding: int, device: Any, *, left: bool
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Rows of ids in one length, and the mask that is 1 where they are."""
-    longest = max(map(len, rows))
-    ids, mask = [], []
-    for row in rows:
-        gap = longest - len(row)
-        ids.append([padding] * gap + row if left else row + [padding] * gap)
-        mask.append([0] * gap + [1] * len(row) if left else [1] * len(row) + [0] * gap)
-    return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
-
-
-def _positions(mask: torch.Tensor) -> torch.Tensor:
-    return (mask.cumsum(1) - 1).clamp(min=0)
 
 
 def _holds_every_position(cache: Any) -> bool:

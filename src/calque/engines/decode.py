@@ -23,6 +23,7 @@ from transformers.cache_utils import DynamicCache, DynamicLayer
 from calque.engines import Sampling
 from calque.engines.columns import NAME, Columns, install
 from calque.engines.drawing import Drawing
+from calque.engines.padding import padded, positions
 
 SPARE = 64  # columns beyond the longest row, so that columns are moved seldom
 FREE = 0.25  # of the places, before prompts enter again
@@ -155,12 +156,9 @@ class Decoder:
 
     def _enter(self, cache: Columns, prompts: list[list[int]]) -> torch.Tensor:
         """Logits [rows, vocabulary] behind prompts, which then stand in the cache."""
-        longest = max(map(len, prompts))
-        device = self.model.device
-        ids = torch.tensor([[0] * (longest - len(p)) + p for p in prompts], device=device)
-        mask = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in prompts], device=device)
+        ids, mask = padded(prompts, 0, self.model.device, left=True)
         own = DynamicCache(config=self.model.config)
-        logits = self._logits(ids, mask, (mask.cumsum(1) - 1).clamp(min=0), own)
+        logits = self._logits(ids, mask, positions(mask), own)
         cache.enter(own, [len(prompt) for prompt in prompts])
         return logits
 

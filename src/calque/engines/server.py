@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from calque.engines import Completion, Failure, Progress, Sampling, Scores
+from calque.engines import Completion, Failure, Progress, Sampling, Scores, in_order
 from calque.engines.asking import Limits, Request, ask
 from calque.engines.store import canonical
 from calque.engines.stored import whole
@@ -109,12 +109,8 @@ class ServerEngine:
         progress: Progress | None = None,
     ) -> list[Completion]:
         """Answers to all, or an `EngineError`. What came before it is lost: use a `StoredEngine`."""
-        found: list[Completion | Failure] = [Failure("not_asked")] * len(conversations)
-        for i, answer in self.answers(conversations, max_new_tokens=max_new_tokens, sampling=sampling):
-            found[i] = answer
-            if progress is not None:
-                progress(1)
-        return whole(found)
+        written = self.answers(conversations, max_new_tokens=max_new_tokens, sampling=sampling)
+        return whole(in_order(written, len(conversations), progress))
 
     def choose(
         self,
@@ -124,12 +120,7 @@ class ServerEngine:
         progress: Progress | None = None,
     ) -> list[Scores]:
         """Log-likelihoods for all, or an `EngineError`."""
-        found: list[Scores | Failure] = [Failure("not_asked")] * len(conversations)
-        for i, values in self.scores(conversations, choices):
-            found[i] = values
-            if progress is not None:
-                progress(1)
-        return whole(found)
+        return whole(in_order(self.scores(conversations, choices), len(conversations), progress))
 
     def answers(
         self, conversations: Sequence[Conversation], *, max_new_tokens: int, sampling: Sampling | None = None

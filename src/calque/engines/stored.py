@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
 from calque.engines import Answering, Completion, Failure, Progress, Sampling, Scores
@@ -90,6 +90,8 @@ class StoredEngine:
             chosen = [conversations[i] for i in which]
             for i, answer in self.engine.answers(chosen, max_new_tokens=max_new_tokens, sampling=sampling):
                 failed = check(answer) if check is not None and isinstance(answer, Completion) else None
+                if failed is not None and isinstance(answer, Completion):
+                    failed = replace(failed, tokens=answer.tokens, prompt_tokens=answer.prompt_tokens)
                 yield i, failed or answer
 
         return self._through(requests, ask, asdict, lambda row: Completion(**row), progress)
@@ -129,14 +131,14 @@ class StoredEngine:
                 self.counts.failed += 1
             else:
                 self.store.put(requests[i], to_json(answer))
-                self._count_tokens(answer)
+            self._count_tokens(answer)
             found[keys[i]] = answer
             if progress is not None:
                 progress(times[keys[i]])
         return [found[key] for key in keys]
 
-    def _count_tokens(self, answer: Completion | Scores) -> None:
-        if isinstance(answer, Completion):
+    def _count_tokens(self, answer: Completion | Scores | Failure) -> None:
+        if isinstance(answer, Completion | Failure):
             self.counts.tokens += answer.tokens
             self.counts.prompt_tokens += answer.prompt_tokens
 

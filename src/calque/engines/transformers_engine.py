@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from transformers import GenerationConfig
 
-from calque.engines import Completion, Progress, Sampling, Scores
+from calque.engines import Completion, Progress, Sampling, Scores, in_order
 from calque.engines.choosing import Asked, score_choices
 from calque.engines.decode import make_decoder
 from calque.engines.drawing import Drawing
+from calque.engines.padding import padded
 from calque.prompts.encoding import Encoder
 from calque.records import Conversation
 
@@ -44,12 +45,8 @@ class TransformersEngine:
         progress: Progress | None = None,
     ) -> list[Completion]:
         """Greedy answers, or drawn ones. A prompt that leaves no room for an answer in the model's context stays unanswered."""
-        found = [Completion("", 0, False)] * len(conversations)
-        for i, answer in self.answers(conversations, max_new_tokens=max_new_tokens, sampling=sampling):
-            found[i] = answer
-            if progress is not None:
-                progress(1)
-        return found
+        written = self.answers(conversations, max_new_tokens=max_new_tokens, sampling=sampling)
+        return in_order(written, len(conversations), progress)
 
     def rendered(self, conversation: Conversation) -> str:
         """The segments of the prompt: special tokens and text that reads like them are kept apart."""
@@ -94,12 +91,7 @@ class TransformersEngine:
         progress: Progress | None = None,
     ) -> list[tuple[float, ...]]:
         """Log-likelihood of each choice behind its prompt, in nats; see `scores`."""
-        found: list[Scores] = [()] * len(conversations)
-        for i, values in self.scores(conversations, choices):
-            found[i] = values
-            if progress is not None:
-                progress(1)
-        return found
+        return in_order(self.scores(conversations, choices), len(conversations), progress)
 
     def scores(
         self, conversations: Sequence[Conversation], choices: Sequence[Sequence[str]]
@@ -155,15 +147,9 @@ class TransformersEngine:
     def _generate(
         self, prompts: list[list[int]], max_new_tokens: int, sampling: Sampling | None
     ) -> list[list[int]]:
-        longest = max(map(len, prompts))
-        ids = torch.tensor(
-            [[self.stop_id] * (longest - len(p)) + p for p in prompts], device=self.model.device
-        )
-        mask = torch.tensor(
-            [[0] * (longest - len(p)) + [1] * len(p) for p in prompts], device=self.model.device
-        )
+        ids, mask = padded(prompts, self.stop_id, self.model.device, left=True)
         drawing = None if sampling is None else [Drawing(sampling, prompts, self.model.device)]
         output = self.model.generate(
             input_ids=ids, attention_mask=mask, max_new_tokens=max_new_tokens, logits_processor=drawing
         )
-        return [list(row) for row in output[:, longest:].tolist()]
+        return [list(row) for row in output[:, ids.shape[1] :].tolist()]

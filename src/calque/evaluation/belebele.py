@@ -12,9 +12,9 @@ from typing import Any
 
 from calque.corpora.json_rows import read_rows
 from calque.evaluation.benchmark import Benchmark
-from calque.evaluation.items import Item
+from calque.evaluation.items import Item, once
 from calque.evaluation.mmlu import letter_graders
-from calque.evaluation.multiple_choice import item, once
+from calque.evaluation.multiple_choice import item
 from calque.evaluation.wording import Wording
 from calque.records import Rejected
 

@@ -41,18 +41,20 @@ def evaluate(
     limit: int | None = None,
     max_new_tokens: int | None = None,
     put: Asking | None = None,
+    asked: ItemSet | None = None,
     progress: Progress | None = None,
 ) -> list[Score]:
     """Evaluate zero-shot in a language; write scores, answers, dropped rows, notes and counts into folder `out`.
 
     `files` are files, patterns or folders. `language` is that of the questions. `prompt_language` is `item` (the
     same; English where it has no prompts, which the signature tells as `prompt:item=en`) or the code of a language that
-    has prompts. `limit` draws so many items. `put` says how it is
-    asked where that is not directly (see `asking`). The files' bytes depend
-    on nothing but the arguments and the answers. `progress` hears of every item each time that it is put to the engine.
+    has prompts. `limit` draws so many items. `put` says how it is asked where that is not directly (see `asking`). `asked` is
+    what `items_of` gives for the same, where it has been read already. The files' bytes depend on nothing but the arguments
+    and the answers. `progress` hears of every item each time that it is put to the engine.
     """
     made = benchmark_of(benchmark)
-    asked = items_of(benchmark, files, language, prompt_language=prompt_language, limit=limit)
+    if asked is None:
+        asked = items_of(benchmark, files, language, prompt_language=prompt_language, limit=limit)
     tokens = made.max_new_tokens if max_new_tokens is None else max_new_tokens
     put = put or Asking()
     replies = ask(made, asked.items, engine, tokens, put, progress)

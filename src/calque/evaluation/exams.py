@@ -15,12 +15,11 @@ from typing import Any
 from calque.corpora.json_rows import read_rows
 from calque.errors import DataError, Problem
 from calque.evaluation.benchmark import Benchmark
-from calque.evaluation.items import Item
+from calque.evaluation.items import Item, once
 from calque.evaluation.mmlu import letter_graders
-from calque.evaluation.multiple_choice import item, once
+from calque.evaluation.multiple_choice import item
 from calque.evaluation.wording import Wording
-from calque.languages import UnknownLanguageError
-from calque.languages import language as language_of
+from calque.languages import code_or_name
 from calque.records import Rejected
 
 
@@ -59,7 +58,7 @@ def _item(path: Path, row: int, value: Any, language: str, wording: Wording) -> 
         options = [(str(one["label"]), str(one["text"]).strip()) for one in question["choices"]]
     except (KeyError, TypeError):
         return Rejected(path.name, row, "wrong_type", "question, answerKey or info", repr(value)[:500])
-    if _code(named) != language:
+    if code_or_name(named.removeprefix("North ")) != language:
         return Rejected(path.name, row, "other_language", named)
     if not isinstance(stem, str):
         return Rejected(path.name, row, "wrong_type", "the question is not a string", repr(value)[:500])
@@ -79,13 +78,6 @@ def _item(path: Path, row: int, value: Any, language: str, wording: Wording) -> 
         gold=labels.index(key) if key else None,
         group=str(info.get("subject", "")),
     )
-
-
-def _code(name: str) -> str:
-    try:
-        return language_of(name.removeprefix("North ")).code
-    except UnknownLanguageError:
-        return name
 
 
 EXAMS = Benchmark(

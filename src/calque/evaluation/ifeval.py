@@ -18,11 +18,10 @@ from calque.corpora.json_rows import JsonRow, read_rows
 from calque.evaluation.answer_language import in_language
 from calque.evaluation.benchmark import Benchmark, Grader, Pooled
 from calque.evaluation.instructions import Instruction, Rules, is_known, loosened
-from calque.evaluation.items import Item, Reply
+from calque.evaluation.items import Item, Reply, once
 from calque.evaluation.source import is_utf8
 from calque.evaluation.wording import Wording
-from calque.languages import UnknownLanguageError
-from calque.languages import language as language_of
+from calque.languages import code_or_name
 from calque.records import Message, Provenance, Rejected
 
 _NO_SPACES = ("th", "lo", "km", "my")  # SEA-IFEval leaves out word counts there
@@ -34,16 +33,11 @@ def read(files: Sequence[Path], language: str, _wording: Wording) -> Iterator[It
     Reasons to put a row aside: `wrong_type`, `empty_question`, `duplicate_id`, `unknown_instruction`, `other_language`,
     `words_without_spaces`, `invalid_utf8`.
     """
-    seen: set[str] = set()
-    for path in files:
-        for row in read_rows(path):
-            found = row if isinstance(row, Rejected) else _item(row, path.name, language)
-            if isinstance(found, Item) and found.id in seen:
-                yield Rejected(path.name, found.provenance.row, "duplicate_id", found.id)
-                continue
-            if isinstance(found, Item):
-                seen.add(found.id)
-            yield found
+    return once(
+        row if isinstance(row, Rejected) else _item(row, path.name, language)
+        for path in files
+        for row in read_rows(path)
+    )
 
 
 def _item(row: JsonRow, file: str, language: str) -> Item | Rejected:
@@ -58,7 +52,7 @@ def _item(row: JsonRow, file: str, language: str) -> Item | Rejected:
         return rejected("empty_question", id_)
     if not is_utf8(prompt + row.raw):
         return rejected("invalid_utf8", ascii(id_))
-    if written and _code(written) != language:
+    if written and code_or_name(written) != language:
         return rejected("other_language", f"the row is in {written!r}")
     unknown = [name for name, _ in told if not is_known(name)]
     if unknown or not told:
@@ -97,13 +91,6 @@ def _fields(value: Any) -> tuple[str, str, list[tuple[str, dict[str, Any]]], Rul
         "sea" if rules == "sea" else "ifeval",
         written,
     )
-
-
-def _code(written: str) -> str:
-    try:
-        return language_of(written).code
-    except UnknownLanguageError:
-        return written
 
 
 def instructions(item: Item) -> list[Instruction]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from calque.records import Conversation, Provenance, Rejected
@@ -71,3 +72,15 @@ class ItemSet:
     def reasons(self) -> dict[str, int]:
         """How many rows were put aside for each reason."""
         return dict(sorted(Counter(row.reason for row in self.dropped).items()))
+
+
+def once(rows: Iterable[Item | Rejected]) -> Iterator[Item | Rejected]:
+    """The rows, but that of two items with one id the second is put aside."""
+    seen: set[str] = set()
+    for row in rows:
+        if isinstance(row, Item) and row.id in seen:
+            yield Rejected(row.provenance.dataset, row.provenance.row, "duplicate_id", row.id)
+            continue
+        if isinstance(row, Item):
+            seen.add(row.id)
+        yield row

@@ -8,7 +8,7 @@ is asked again; what stays without a verdict is told, and is none.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Literal, Protocol, TypeVar
 
@@ -62,7 +62,7 @@ class Judged:
     """Who won a contest, and why. `said` is what the judge said with the first system's answer shown first, then second.
 
     Of single ratings, `ratings` are those of the first and of the second system's answer. `failure` tells why there is no verdict;
-    `tokens` are those written, `prompt_tokens` those read.
+    `tokens` are those written, `prompt_tokens` those read, in all tries.
     """
 
     contest: Contest
@@ -164,21 +164,17 @@ def _pairwise(
         for c in contests
         for a, b in ((c.first, c.second), (c.second, c.first))
     ]
-    answers = _answers(shown, engine, Which, max_new_tokens)
-    for i, contest in enumerate(contests):
-        pair = answers[2 * i : 2 * i + 2]
-        failed = next((a.reason for a in pair if isinstance(a, Failure)), "")
-        told = [a for a in pair if isinstance(a, Completion)]
-        tokens, prompt_tokens = sum(a.tokens for a in told), sum(a.prompt_tokens for a in told)
-        if failed:
-            yield Judged(contest, "", "unjudged", failure=failed, tokens=tokens, prompt_tokens=prompt_tokens)
+    by_place: dict[str, Winner] = {"A": "first", "B": "second", "tie": "tie"}
+    for judged, told in _twos(contests, _answers(shown, engine, Which, max_new_tokens)):
+        if judged.failure:
+            yield judged
             continue
-        straight, turned = (read_verdict(a.text, Which).verdict for a in told)
-        by_place: dict[str, Winner] = {"A": "first", "B": "second", "tie": "tie"}
+        straight, turned = (read_verdict(text, Which).verdict for text in told)
         said = (by_place[straight], _OTHER.get(by_place[turned], "tie"))
-        winner = said[0] if said[0] == said[1] else "tie"
-        why: Why = "judged" if said[0] == said[1] else "flipped"
-        yield Judged(contest, winner, why, said, tokens=tokens, prompt_tokens=prompt_tokens)
+        same = said[0] == said[1]
+        yield replace(
+            judged, winner=said[0] if same else "tie", why="judged" if same else "flipped", said=said
+        )
 
 
 def _single(
@@ -192,34 +188,48 @@ def _single(
         for c in contests
         for text in (c.first, c.second)
     ]
-    answers = _answers(shown, engine, HowGood, max_new_tokens)
-    for i, contest in enumerate(contests):
-        pair = answers[2 * i : 2 * i + 2]
-        failed = next((a.reason for a in pair if isinstance(a, Failure)), "")
-        told = [a for a in pair if isinstance(a, Completion)]
-        tokens, prompt_tokens = sum(a.tokens for a in told), sum(a.prompt_tokens for a in told)
-        if failed:
-            yield Judged(contest, "", "unjudged", failure=failed, tokens=tokens, prompt_tokens=prompt_tokens)
+    for judged, told in _twos(contests, _answers(shown, engine, HowGood, max_new_tokens)):
+        if judged.failure:
+            yield judged
             continue
-        first, second = (read_verdict(a.text, HowGood).rating for a in told)
+        first, second = (read_verdict(text, HowGood).rating for text in told)
         winner: Winner = "first" if first > second else "second" if second > first else "tie"
-        yield Judged(
-            contest, winner, "judged", (), (first, second), tokens=tokens, prompt_tokens=prompt_tokens
-        )
+        yield replace(judged, winner=winner, why="judged", ratings=(first, second))
+
+
+@dataclass(slots=True)
+class _Tried:
+    """What came of a request in the end, and what all its tries cost in tokens."""
+
+    answer: Completion | Failure
+    tokens: int = 0
+    prompt_tokens: int = 0
+
+
+def _twos(contests: Sequence[Contest], tried: Sequence[_Tried]) -> Iterator[tuple[Judged, list[str]]]:
+    """Each contest without a winner yet, and the texts of its two answers; with the failure, where one of them is none."""
+    for i, contest in enumerate(contests):
+        pair = tried[2 * i : 2 * i + 2]
+        failed = next((one.answer.reason for one in pair if isinstance(one.answer, Failure)), "")
+        written, read = sum(one.tokens for one in pair), sum(one.prompt_tokens for one in pair)
+        texts = [one.answer.text for one in pair if isinstance(one.answer, Completion)]
+        yield Judged(contest, "", "unjudged", failure=failed, tokens=written, prompt_tokens=read), texts
 
 
 def _answers(
     shown: Sequence[Conversation], engine: JudgeEngine, form: type[_Form], max_new_tokens: int
-) -> list[Completion | Failure]:
+) -> list[_Tried]:
     """Each asked greedily; where no verdict comes, drawn, so that it may come out otherwise."""
-    found: list[Completion | Failure] = [Failure("not_asked")] * len(shown)
+    found = [_Tried(Failure("not_asked")) for _ in shown]
     for sampling in AGAIN:
-        missing = [i for i, answer in enumerate(found) if isinstance(answer, Failure)]
+        missing = [one for one in range(len(shown)) if isinstance(found[one].answer, Failure)]
         if missing:
             chosen = [shown[i] for i in missing]
             answers = engine.attempt(
                 chosen, max_new_tokens=max_new_tokens, sampling=sampling, check=holds(form)
             )
             for i, answer in zip(missing, answers, strict=True):
-                found[i] = answer
+                found[i].answer = answer
+                found[i].tokens += answer.tokens
+                found[i].prompt_tokens += answer.prompt_tokens
     return found

@@ -32,7 +32,7 @@ from calque.evaluation.items import Item, Reply
 from calque.evaluation.source import is_utf8
 from calque.evaluation.word_count import word_count
 from calque.evaluation.wording import Wording
-from calque.languages import UnknownLanguageError
+from calque.languages import code_or_name
 from calque.languages import language as language_of
 from calque.records import Message, Provenance, Rejected
 
@@ -61,7 +61,7 @@ def _item(id_: str, file: str, row: int, cells: dict[str, str], language: str) -
         return Rejected(file, row, "invalid_utf8", "", ascii(raw))
     if not prompt.strip():
         return Rejected(file, row, "empty_question", "", raw)
-    if _code(cells["language"]) != language:
+    if code_or_name(cells["language"]) != language:
         return Rejected(file, row, "other_language", f"it is for {cells['language']!r}", raw)
     crossed = "phrasing" in cells
     return Item(
@@ -73,13 +73,6 @@ def _item(id_: str, file: str, row: int, cells: dict[str, str], language: str) -
         golds=(),
         provenance=Provenance(file, row),
     )
-
-
-def _code(written: str) -> str:
-    try:
-        return language_of(written).code
-    except UnknownLanguageError:
-        return written
 
 
 def confusion(answer: str, language: str) -> dict[str, float]:

@@ -12,29 +12,26 @@ from pathlib import Path
 from calque.corpora.files import read_lines
 from calque.evaluation import arithmetic
 from calque.evaluation.benchmark import Benchmark
-from calque.evaluation.items import Item
+from calque.evaluation.items import Item, once
 from calque.evaluation.wording import Wording
 from calque.records import Rejected
 
 
 def read(files: Sequence[Path], language: str, wording: Wording) -> Iterator[Item | Rejected]:
     """The problems; the id is the line, which is the same in every language."""
-    seen: set[int] = set()
-    for path in files:
-        for row, line in enumerate(read_lines(path), start=1):
-            if isinstance(line, Rejected):
-                yield line
-                continue
-            cells = line.split("\t")
-            if len(cells) != 2:
-                yield Rejected(
-                    path.name, row, "wrong_columns", f"{len(cells)} columns in place of 2", line[:500]
-                )
-            elif row in seen:
-                yield Rejected(path.name, row, "duplicate_id", "another file has this row")
-            else:
-                seen.add(row)
-                yield arithmetic.item(path.name, row, cells[0], cells[1], language, wording)
+    return once(row for path in files for row in _read(path, language, wording))
+
+
+def _read(path: Path, language: str, wording: Wording) -> Iterator[Item | Rejected]:
+    for row, line in enumerate(read_lines(path), start=1):
+        if isinstance(line, Rejected):
+            yield line
+            continue
+        cells = line.split("\t")
+        if len(cells) != 2:
+            yield Rejected(path.name, row, "wrong_columns", f"{len(cells)} columns in place of 2", line[:500])
+        else:
+            yield arithmetic.item(path.name, row, cells[0], cells[1], language, wording)
 
 
 MGSM = Benchmark(

@@ -13,10 +13,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from calque.corpora.files import open_bytes
-from calque.errors import DataError, ModelError, Problem
+from calque.errors import DataError, Problem
 from calque.evaluation.benchmark import Benchmark, Grader
-from calque.evaluation.items import Item, Reply
+from calque.evaluation.items import Item, Reply, once
 from calque.evaluation.letters import parse
+from calque.evaluation.multiple_choice import best
 from calque.evaluation.source import is_utf8, stem
 from calque.evaluation.wording import LETTERS, Wording
 from calque.records import Provenance, Rejected
@@ -26,17 +27,15 @@ _HEADER = ["question", "a", "b", "c", "d", "answer"]
 
 def read(files: Sequence[Path], language: str, wording: Wording) -> Iterator[Item | Rejected]:
     """The rows of CSV files; the subject is the file's name without `_test`."""
-    seen: set[str] = set()
-    for path in files:
-        subject = stem(path).removesuffix("_test").removesuffix("_dev").removesuffix("_val")
-        for row, cells in _rows(path):
-            found = _item(path.name, row, cells, subject, language, wording)
-            if isinstance(found, Item) and found.id in seen:
-                yield Rejected(path.name, row, "duplicate_id", found.id)
-                continue
-            if isinstance(found, Item):
-                seen.add(found.id)
-            yield found
+    return once(
+        _item(path.name, row, cells, _subject(path), language, wording)
+        for path in files
+        for row, cells in _rows(path)
+    )
+
+
+def _subject(path: Path) -> str:
+    return stem(path).removesuffix("_test").removesuffix("_dev").removesuffix("_val")
 
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
@@ -90,13 +89,7 @@ def _item(
 
 
 def _by_likelihood(item: Item, reply: Reply) -> dict[str, float]:
-    scores = reply.log_likelihoods
-    if not scores:
-        return {"accuracy_choice": 0.0}  # the prompt did not fit the model's context
-    if any(score != score for score in scores):
-        raise ModelError(Problem(f"the model gives no log-likelihood for item {item.id} (not a number)"))
-    best = max(range(len(scores)), key=lambda i: scores[i])
-    return {"accuracy_choice": float(LETTERS[best] == item.golds[0])}
+    return {"accuracy_choice": best(reply.log_likelihoods, item)}
 
 
 def _by_letter(item: Item, reply: Reply) -> dict[str, float]:

@@ -8,7 +8,7 @@ sum alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from calque.corpora.files import read_lines
@@ -61,18 +61,6 @@ def item(
         context=context,
         compared=compared,
     )
-
-
-def once(rows: Iterable[Item | Rejected]) -> Iterator[Item | Rejected]:
-    """The rows, but that of two items with one id the second is put aside."""
-    seen: set[str] = set()
-    for row in rows:
-        if isinstance(row, Item) and row.id in seen:
-            yield Rejected(row.provenance.dataset, row.provenance.row, "duplicate_id", row.id)
-            continue
-        if isinstance(row, Item):
-            seen.add(row.id)
-        yield row
 
 
 def cells(path: Path) -> Iterator[tuple[int, list[str]] | Rejected]:

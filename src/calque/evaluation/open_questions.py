@@ -14,7 +14,7 @@ from typing import Any
 from calque.corpora.json_rows import JsonRow, read_rows
 from calque.evaluation.answer_language import LANGUAGE
 from calque.evaluation.benchmark import Benchmark, Grader
-from calque.evaluation.items import Item, Reply
+from calque.evaluation.items import Item, Reply, once
 from calque.evaluation.source import is_utf8
 from calque.evaluation.wording import Wording
 from calque.records import Message, Provenance, Rejected
@@ -26,16 +26,11 @@ GROUPS = ("category", "label", "Skill")
 
 def read(files: Sequence[Path], language: str, _wording: Wording) -> Iterator[Item | Rejected]:
     """The questions. Reasons to put a row aside: `wrong_type`, `missing_field`, `empty_question`, `duplicate_id`."""
-    seen: set[str] = set()
-    for path in files:
-        for row in read_rows(path):
-            found = row if isinstance(row, Rejected) else _item(row, path.name, language)
-            if isinstance(found, Item) and found.id in seen:
-                yield Rejected(path.name, found.provenance.row, "duplicate_id", found.id)
-                continue
-            if isinstance(found, Item):
-                seen.add(found.id)
-            yield found
+    return once(
+        row if isinstance(row, Rejected) else _item(row, path.name, language)
+        for path in files
+        for row in read_rows(path)
+    )
 
 
 def _item(row: JsonRow, file: str, language: str) -> Item | Rejected:

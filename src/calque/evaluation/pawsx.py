@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from calque.evaluation.benchmark import Benchmark
-from calque.evaluation.items import Item
-from calque.evaluation.multiple_choice import LABELS, cells, item, once
+from calque.evaluation.items import Item, once
+from calque.evaluation.multiple_choice import LABELS, cells, item
 from calque.evaluation.source import stem
 from calque.evaluation.wording import Wording
 from calque.records import Rejected

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from calque.corpora.json_rows import JsonRow, read_rows
 from calque.evaluation.benchmark import Benchmark
-from calque.evaluation.items import Item
-from calque.evaluation.multiple_choice import TEXTS, item, once
+from calque.evaluation.items import Item, once
+from calque.evaluation.multiple_choice import TEXTS, item
 from calque.evaluation.source import stem
 from calque.evaluation.wording import Wording
 from calque.records import Rejected

@@ -14,8 +14,8 @@ from pathlib import Path
 from calque.corpora.files import read_lines
 from calque.errors import DataError, Problem
 from calque.evaluation.benchmark import Benchmark
-from calque.evaluation.items import Item
-from calque.evaluation.multiple_choice import LABELS, cells, item, once
+from calque.evaluation.items import Item, once
+from calque.evaluation.multiple_choice import LABELS, cells, item
 from calque.evaluation.source import stem
 from calque.evaluation.wording import Wording
 from calque.records import Rejected

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from calque.errors import DataError, Problem
 from calque.evaluation.benchmark import Benchmark
-from calque.evaluation.items import Item
-from calque.evaluation.multiple_choice import TEXTS, cells, item, once
+from calque.evaluation.items import Item, once
+from calque.evaluation.multiple_choice import TEXTS, cells, item
 from calque.evaluation.wording import Wording
 from calque.languages import language as language_of
 from calque.records import Rejected

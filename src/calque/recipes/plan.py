@@ -26,15 +26,13 @@ def plan(resolved: Resolved, template: str) -> tuple[Step, ...]:
     """Every step; each stands behind those it needs."""
     recipe = resolved.recipe
     tuned = [system for system in resolved.systems if system.mix]
+    read = tuple(part for part in resolved.parts if not isinstance(part.part, SelectedPart | RatedPart))
     steps: list[Step] = [Passages(given, recipe.curate.passages) for given in resolved.passages]
-    steps += [
-        Demonstrate(part, recipe.sources.licence, recipe.seed)
-        for part in resolved.parts
-        if not isinstance(part.part, SelectedPart | RatedPart)
-    ]
+    steps += [Demonstrate(part, recipe.sources.licence, recipe.seed) for part in read]
     if tuned:
-        read = tuple(part for part in resolved.parts if not isinstance(part.part, SelectedPart | RatedPart))
-        steps.append(Contamination(read, resolved.benchmarks, recipe.contamination, recipe.evaluate))
+        later = tuple(part.name for part in resolved.parts if isinstance(part.part, SelectedPart))
+        looked = Contamination(read, later, resolved.benchmarks, recipe.contamination, recipe.evaluate)
+        steps.append(looked)
     drops = recipe.contamination.when_found == "drop"
     made_by = {part.name: part.step for part in resolved.parts}
     early = {step.name for step in steps}

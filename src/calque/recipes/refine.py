@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_serializer, field_validator
 
-from calque.curation.pseudo_ratings import Worst as Kind
+from calque.curation.settings import Worst as Kind
 from calque.recipes.sources import Form
 from calque.tuning.settings import TuningSettings
 

@@ -50,13 +50,17 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Contamination:
-    """`rows` of training data were held against `sets`; `when_found` is what the recipe says is done."""
+    """`rows` of training data were held against `sets`; `when_found` is what the recipe says is done.
+
+    `made_later` are parts that were not there yet: nobody has looked at them.
+    """
 
     rows: int
     dropped: int
     when_found: str
     sets: tuple[Held, ...]
     traps: tuple[str, ...]
+    made_later: tuple[str, ...]
     examples: tuple[Example, ...]
 
     @property
@@ -81,6 +85,7 @@ def _contamination(row: Mapping[str, Any], place: Path) -> Contamination:
         when_found=str(row["when_found"]),
         sets=tuple(_held(one) for one in row["sets"]),
         traps=tuple(str(trap) for trap in row.get("traps") or ()),
+        made_later=tuple(str(part) for part in row.get("made_later") or ()),
         examples=_examples(place / "hits.jsonl"),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -41,6 +41,17 @@ class Work:
     progress: Progress
     leads: bool = True
     trial: bool = False
+
+    def counted(self, total: int) -> Callable[[int], None]:
+        """Progress over `total` items that is told how many more are done."""
+        done = 0
+
+        def progress(more: int, /) -> None:
+            nonlocal done
+            done += more
+            self.progress(done, total)
+
+        return progress
 
 
 class Progress(Protocol):

@@ -81,12 +81,7 @@ class Answer:
         with Ledger(work.folder / "dropped.jsonl") as ledger:
             pairs = seed_rows(self.seed_files, self._rows, self.recipe.seed, ledger)
             counts = ledger.counts()
-        tokens, done = self.settings["tokens"], 0
-
-        def progress(more: int, /) -> None:
-            nonlocal done
-            done += more
-            work.progress(done, len(pairs))
+        tokens, progress = self.settings["tokens"], work.counted(len(pairs))
 
         def write(some: Sequence[CrossLingualPair]) -> list[dict[str, Any]]:
             tuned = work.after[self.after[0]] if self.after else None

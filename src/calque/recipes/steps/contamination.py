@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -15,6 +15,7 @@ from calque.recipes.resolved import ResolvedBenchmark, ResolvedPart
 from calque.recipes.schema import Contamination as Settings
 from calque.recipes.schema import Evaluate
 from calque.recipes.steps import Work
+from calque.records import Demonstration
 
 if TYPE_CHECKING:
     from calque.contamination.find import Asked, Finder, Hit
@@ -29,9 +30,10 @@ REMEDY = (
 
 @dataclass(frozen=True)
 class Contamination:
-    """Look in all demonstrations for all that is asked."""
+    """Look in all demonstrations for all that is asked; `made_later` are parts that are not there yet, and are not looked at."""
 
     parts: tuple[ResolvedPart, ...]
+    made_later: tuple[str, ...]
     benchmarks: tuple[ResolvedBenchmark, ...]
     contamination: Settings
     evaluate: Evaluate
@@ -50,6 +52,7 @@ class Contamination:
             "prompt_language": self.evaluate.prompt_language,
             "limit": self.evaluate.limit,
             "sources": self._sources,
+            "made_later": list(self.made_later),
         }
 
     @property
@@ -90,14 +93,15 @@ class Contamination:
         rows = 0
         hits: list[tuple[str, Hit]] = []
         for part, step in zip(self.parts, self.after, strict=True):
-            demonstrations = list(read_demonstrations(work.after[step] / "demonstrations.jsonl"))
-            hits += [(part.name, hit) for hit in finder.scan(demonstrations)]
-            rows += len(demonstrations)
+            read = _Counted(read_demonstrations(work.after[step] / "demonstrations.jsonl"))
+            hits += [(part.name, hit) for hit in finder.scan(read)]
+            rows += read.rows
             work.progress(rows, 0)
         firm = [(part, hit) for part, hit in hits if hit.kind in FIRM]
         if firm and said.when_found == "refuse":
             raise DataError(*_problems(finder, [hit for _, hit in firm]))
-        dropped = len({(part, hit.row.id) for part, hit in firm}) if said.when_found == "drop" else 0
+        dropped = len({(part, hit.row.provenance, hit.row.id) for part, hit in firm})
+        dropped = dropped if said.when_found == "drop" else 0
         write_jsonl(work.folder / "hits.jsonl", (_row(finder, part, hit) for part, hit in hits))
         counts = {
             "rows": rows,
@@ -106,6 +110,7 @@ class Contamination:
             "when_found": said.when_found,
             "sets": tally(finder.asked, [hit for _, hit in hits]),
             "traps": list(traps(self._sources, (benchmark.name for benchmark in self.benchmarks))),
+            "made_later": list(self.made_later),
         }
         write_json(work.folder / "counts.json", counts)
         return counts
@@ -135,6 +140,19 @@ class Contamination:
                     item.provenance.dataset,
                     item.provenance.row,
                 )
+
+
+class _Counted:
+    """Rows that are counted as they pass."""
+
+    def __init__(self, read: Iterable[Demonstration]) -> None:
+        self._read = read
+        self.rows = 0
+
+    def __iter__(self) -> Iterator[Demonstration]:
+        for row in self._read:
+            self.rows += 1
+            yield row
 
 
 def _problems(finder: Finder, hits: Sequence[Hit]) -> Iterator[Problem]:
@@ -209,3 +227,5 @@ def summary(counts: Mapping[str, Any]) -> Iterator[str]:
         elif one["rows"]:
             yield f"    {one['set']}: {one['rows'].get('same', 0):,} rows hold a prompt of it"
     yield from (f"    note: {trap}" for trap in counts["traps"])
+    if counts["made_later"]:
+        yield f"    note: not looked at, for they are made later: {', '.join(counts['made_later'])}"

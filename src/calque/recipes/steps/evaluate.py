@@ -96,12 +96,17 @@ class Evaluate:
 
     def preflight(self) -> str:
         """Read the benchmark: a fault in it must not show after hours of tuning."""
+        from calque.evaluation.benchmarks import benchmark_of
+
         self._asking()
         asked = self._items()
         dropped = "".join(f", {n:,} × {reason}" for reason, n in asked.reasons().items())
         words = asked.items[0].conversation[0].language
-        wanted = self.evaluate.prompt_language == "item" and words != self.benchmark.language
-        prompts = f", asked in {words}: there are no prompts in {self.benchmark.language}" if wanted else ""
+        has_form = benchmark_of(self.benchmark.name).form is not None  # else it is asked as it stands
+        falls_back = has_form and self.evaluate.prompt_language == "item" and words != self.benchmark.language
+        prompts = (
+            f", asked in {words}: there are no prompts in {self.benchmark.language}" if falls_back else ""
+        )
         return f"{len(asked.items):,} questions{dropped}{prompts}"
 
     def _asking(self) -> Asking:
@@ -133,13 +138,7 @@ class Evaluate:
         tuned = work.after[self.after[0]] if self.after else None
         engine = work.workshop.engine(self.system.name, tuned, self.evaluate.precision)
         made = benchmark_of(self.benchmark.name)
-        done, total = 0, self._asking().passes(made) * len(self._items().items)
-
-        def progress(more: int, /) -> None:
-            nonlocal done
-            done += more
-            work.progress(done, total)
-
+        asked = self._items()
         evaluate(
             self.benchmark.name,
             self.benchmark.files,
@@ -152,6 +151,7 @@ class Evaluate:
             limit=self.evaluate.limit,
             max_new_tokens=self.evaluate.max_new_tokens.get(self.benchmark.name),
             put=self._asking(),
-            progress=progress,
+            asked=asked,
+            progress=work.counted(self._asking().passes(made) * len(asked.items)),
         )
         return dict(read_json(work.folder / "counts.json"))

@@ -11,7 +11,6 @@ from calque.corpora.cross_lingual_files import write_cross_lingual
 from calque.corpora.ledger import Ledger
 from calque.corpora.passage_files import stored_passages
 from calque.corpora.writing import write_json
-from calque.curation.generate import candidate, draw_passages
 from calque.engines import Sampling
 from calque.errors import DataError, Problem
 from calque.prompts.cross_lingual import reversed_request
@@ -71,6 +70,8 @@ class Generate:
 
     def carry_out(self, work: Work) -> dict[str, Any]:
         """Write candidates.jsonl, dropped.jsonl and counts.json."""
+        from calque.curation.generate import candidate, draw_passages
+
         stored = list(stored_passages(work.after[self.after[1]] / "passages.parquet"))
         passages = draw_passages(stored, self.refine.passages, self.recipe.seed)
         seen: set[str] = set()
@@ -92,15 +93,10 @@ class Generate:
         return counts
 
     def _written(self, passages: Sequence[Passage], work: Work) -> Iterator[tuple[Passage, dict[str, Any]]]:
-        writing, done = self.refine.writing, 0
+        writing, progress = self.refine.writing, work.counted(len(passages))
         sampling = None
         if writing.temperature > 0:
             sampling = Sampling(writing.temperature, writing.top_p, writing.top_k, self.recipe.seed)
-
-        def progress(more: int, /) -> None:
-            nonlocal done
-            done += more
-            work.progress(done, len(passages))
 
         def write(some: Sequence[Passage]) -> list[dict[str, Any]]:
             engine = work.workshop.engine(

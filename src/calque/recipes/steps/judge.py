@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from calque.corpora.alpaca import read_alpaca
-from calque.corpora.json_rows import JsonRow, read_json, read_rows
+from calque.corpora.json_rows import JsonRow, read_rows
 from calque.corpora.writing import write_json, write_jsonl
 from calque.errors import EngineError, Problem, RunError
 from calque.randomness import rank
@@ -18,7 +18,6 @@ from calque.recipes.resolved import Resolved, called
 from calque.recipes.steps import Work
 from calque.recipes.steps.encode import template_files
 from calque.recipes.steps.evaluate import Evaluate
-from calque.recipes.steps.other_engines import other_engine
 from calque.records import Demonstration
 
 if TYPE_CHECKING:
@@ -83,13 +82,7 @@ class _Asks:
 
     def _ask(self, work: Work, contests: list[Contest], *, ask_all: bool) -> list[Judged]:
         from calque.evaluation.judge import judge
-
-        done = 0
-
-        def progress(more: int, /) -> None:
-            nonlocal done
-            done += more
-            work.progress(done, len(contests))
+        from calque.recipes.steps.other_engines import other_engine
 
         with other_engine(work.workshop, self.judge, self.engine) as engine:
             found = judge(
@@ -100,7 +93,7 @@ class _Asks:
                 max_new_tokens=self.judging.max_new_tokens,
                 price=self._price,
                 ask_all=ask_all,
-                progress=progress,
+                progress=work.counted(len(contests)),
             )
         self._refuse_failures(found)
         return found
@@ -228,7 +221,6 @@ class Judge(_Asks):
 
     first: Evaluate
     second: Evaluate
-    known: str = ""
 
     @property
     def name(self) -> str:
@@ -336,7 +328,7 @@ def told_before(steps: Iterable[object]) -> Iterator[str]:
         found = [step.expected() for step in asks]
         requests = sum(e.requests for e in found)
         read, written = sum(e.prompt_tokens for e in found), sum(e.tokens for e in found)
-        line = f"judge {name}: at most {requests:,} requests, {read / 1e6:,.2f} million tokens read and {written / 1e6:,.2f} written"
+        line = f"judge {name}: {requests:,} requests, {read / 1e6:,.2f} million tokens read and {written / 1e6:,.2f} written at most"
         if isinstance(engine := asks[0].engine, ServerModel):
             minutes = requests * SECONDS / min(engine.concurrency, max(1, requests)) / 60
             line += (
@@ -344,6 +336,7 @@ def told_before(steps: Iterable[object]) -> Iterator[str]:
             )
             costs = [e.cost for e in found if e.cost is not None]
             line += f"; cost at most {sum(costs):,.2f}" if costs else "; its price is not given"
+        line += "; more where an answer holds no verdict and is drawn again"
         yield line
 
 
@@ -379,4 +372,4 @@ def _counts(work: Work, found: list[Judged]) -> dict[str, Any]:
         "dropped": {reason: dropped.count(reason) for reason in dict.fromkeys(dropped)},
     }
     write_json(work.folder / "counts.json", counts)
-    return dict(read_json(work.folder / "counts.json"))
+    return counts

@@ -10,9 +10,6 @@ from typing import Any, ClassVar, Literal
 from calque.corpora.cross_lingual_files import cross_lingual_pair
 from calque.corpora.json_rows import read_rows
 from calque.corpora.writing import write_json
-from calque.curation.evaluator import fault, quality
-from calque.curation.rating import rate
-from calque.curation.rounds import cannot_tell
 from calque.errors import Problem, RunError
 from calque.recipes.refine import Refine
 from calque.recipes.schema import Recipe
@@ -66,6 +63,10 @@ class Measure:
 
     def carry_out(self, work: Work) -> dict[str, Any]:
         """Write quality.json and counts.json. Raises `RunError` for an evaluator that does not tell the worst from the best."""
+        from calque.curation.evaluator import fault, quality
+        from calque.curation.rating import rate
+        from calque.curation.rounds import cannot_tell
+
         rows = [row for step in self.ratings for row in _rows(work.after[step] / "measure.jsonl")]
         engine = work.workshop.engine(
             self.evaluator, work.after[f"tune-{self.evaluator}"], self.recipe.evaluate.precision

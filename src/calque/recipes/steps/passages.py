@@ -10,21 +10,23 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar, Literal
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from calque.corpora.ledger import Ledger
 from calque.corpora.passage_files import stored_passages, write_passages
 from calque.corpora.passages import read_passages
 from calque.corpora.writing import write_json
 from calque.curation.drop import Drop
-from calque.curation.passages import Duplicates, judged
 from calque.curation.settings import PassageSettings
 from calque.errors import DataError, Problem
 from calque.recipes.resolved import ResolvedPassages
 from calque.recipes.steps import Work
 from calque.records import Passage, Rejected
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from calque.curation.passages import Duplicates
 
 TRIED = 2000  # passages of a language that are judged on trial; all are read
 QUANTILES = (0.1, 0.5, 0.9)
@@ -69,6 +71,9 @@ class Passages:
 
     def carry_out(self, work: Work) -> dict[str, Any]:
         """Write passages.parquet, dropped.jsonl, statistics.json and counts.json."""
+        import numpy as np
+
+        from calque.curation.passages import Duplicates
         from calque.engines.loading import load_tokenizer
 
         tokenizer = load_tokenizer(work.workshop.base)
@@ -100,6 +105,8 @@ class Passages:
         self, passages: Iterable[Passage], ledger: Ledger, tokenizer: Any, lengths: _Lengths
     ) -> Iterator[Passage]:
         """The passages that no filter drops, the limit in tokens among them; the others go to the ledger."""
+        from calque.curation.passages import judged
+
         found = judged(passages, self.curation, self.given.language)
         most = self.curation.most_tokens
         while batch := list(islice(found, _BATCH)):
@@ -136,6 +143,8 @@ class _Lengths:
 
     def to_row(self, kept: np.ndarray[Any, Any]) -> dict[str, Any]:
         """Sums and quantiles over those that stay."""
+        import numpy as np
+
         table = np.array(self.rows, dtype=np.int64).reshape(-1, 3)[kept]
         some = table if len(table) else np.zeros((1, 3))
         quantiles = np.quantile(some, QUANTILES, axis=0, method="inverted_cdf").astype(int)

@@ -58,12 +58,7 @@ class Rate:
     def carry_out(self, work: Work) -> dict[str, Any]:
         """Write ratings.jsonl {id, rating, probabilities}, both null where a pair does not fit the context, and counts.json."""
         pairs = list(read_cross_lingual(work.after[f"generate-{self.language}"] / "candidates.jsonl"))
-        done = 0
-
-        def progress(more: int, /) -> None:
-            nonlocal done
-            done += more
-            work.progress(done, len(pairs))
+        progress = work.counted(len(pairs))
 
         def rated(some: Sequence[CrossLingualPair]) -> list[dict[str, Any]]:
             tuned = work.after[f"tune-{self.evaluator}"]

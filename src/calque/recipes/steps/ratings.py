@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Literal
 from calque.corpora.cross_lingual_files import cross_lingual_row, read_cross_lingual
 from calque.corpora.demonstration_files import write_demonstrations
 from calque.corpora.writing import write_json, write_jsonl
-from calque.curation.pseudo_ratings import pseudo_ratings
 from calque.demonstrations.rated import rated_demonstration
 from calque.errors import DataError, Problem
 from calque.prompts.cross_lingual import LEVELS
@@ -62,6 +61,8 @@ class Ratings:
 
     def carry_out(self, work: Work) -> dict[str, Any]:
         """Write demonstrations.jsonl (to learn from), measure.jsonl {level, made_from, pair} and counts.json."""
+        from calque.curation.pseudo_ratings import pseudo_ratings
+
         pairs = list(read_cross_lingual(work.after[self.middle] / "seed.jsonl"))
         foreign = [
             pair for step in self.foreign for pair in read_cross_lingual(work.after[step] / "seed.jsonl")

@@ -7,15 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import numpy as np
-
 from calque.corpora.cross_lingual_files import read_cross_lingual
 from calque.corpora.demonstration_files import read_demonstrations, write_demonstrations
 from calque.corpora.json_rows import read_rows
 from calque.corpora.writing import write_json
-from calque.curation.diversify import diversify
-from calque.curation.rounds import overlap
-from calque.curation.selection import ordered, wanted
 from calque.demonstrations.cross_lingual import cross_lingual_demonstrations
 from calque.recipes.resolved import ResolvedPart
 from calque.recipes.schema import SelectedPart
@@ -66,6 +61,11 @@ class Select:
 
     def carry_out(self, work: Work) -> dict[str, Any]:
         """Write demonstrations.jsonl, counts.json, and, of a diverse selection, figures.json."""
+        import numpy as np
+
+        from calque.curation.rounds import overlap
+        from calque.curation.selection import ordered, wanted
+
         settings = self.settings_of
         pairs = list(read_cross_lingual(work.after[self.after[0]] / "candidates.jsonl"))
         rows, ratings = len(pairs), None
@@ -107,6 +107,8 @@ class Select:
         folder: Path,
     ) -> list[int]:
         """Of the first of the order, the same number from each cluster of instructions."""
+        from calque.curation.diversify import diversify
+
         pool = list(order[: max(count, round(self.settings_of.among * len(order)))])
         # The place in the order serves as the rating where there is none.
         worth = (
