@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import inspect
 import json
 import os
 import statistics
@@ -239,11 +238,8 @@ def compared(folder: Path, args: argparse.Namespace, ours: Answers, others: Answ
 
 
 def contenders() -> list[str]:
-    from calque.engines import Engine
-
     known = importlib.util.find_spec("ctranslate2") is not None
-    samples = "sampling" in inspect.signature(Engine.complete).parameters
-    names = [*GREEDY, *(SAMPLED if samples else ()), *SCORED]
+    names = (*GREEDY, *SAMPLED, *SCORED)
     return [name for name in names if known or not name.startswith("ctranslate2")]
 
 
@@ -268,7 +264,9 @@ def main() -> None:
         return
     names = contenders()
     if args.only:
-        names = [n for n in names if n == "calque" or n.startswith(tuple(args.only.split(";")))]
+        chosen = [n for n in names if n.startswith(tuple(args.only.split(";")))]
+        ours = {"calque", *(SAMPLED[:1] if set(chosen) & set(SAMPLED) else ())}
+        names = [n for n in names if n in ours or n in chosen]
     runs: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     with tempfile.TemporaryDirectory() as folder:
         make_model(Path(folder), args.size)
