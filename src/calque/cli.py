@@ -111,6 +111,9 @@ def evaluate(
     ] = Path("data"),
     out: Annotated[Path | None, typer.Option(help="the run's folder [default: runs/MODEL-SUITE]")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="at most so many questions of each")] = None,
+    shots: Annotated[
+        int, typer.Option(min=0, help="worked examples before each question, where there are right answers")
+    ] = 0,
     template: Annotated[str, typer.Option(help="alpaca, plain, chat, or a YAML file")] = "alpaca",
     prompt_language: Annotated[
         str, typer.Option(help="language of the prompts: item (that of the questions) or en")
@@ -130,9 +133,9 @@ def evaluate(
     if not set(codes) - {"en"}:
         remedy = "say --language zh, or --language zh,ar; English is scored beside them"
         raise UsageError(Problem("no target language is given", "command line", remedy=remedy))
-    found = look(suite, codes, data, prompt_language)
+    found = look(suite, codes, data, prompt_language, shots)
     for one in found:
-        line = f"{one.questions:,} questions" if one.questions else one.why_not
+        line = f"{one.questions:,} questions{one.examples}" if one.questions else one.why_not
         typer.echo(f"{one.benchmark} in {one.language}: {line}")
     read = recipe_of(
         found,
@@ -142,6 +145,7 @@ def evaluate(
         limit=limit,
         template=template,
         prompt_language=prompt_language,
+        shots=shots,
     )
     _carry_out(read, out or Path("runs") / f"{Path(model).name}-{suite}", [])
 

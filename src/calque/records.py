@@ -15,13 +15,17 @@ Kind = Literal["instruction", "translation", "cross-lingual", "chat", "pivot", "
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn. `input` is Alpaca's second field: the material that the request in `text` is about."""
+    """One turn. `input` is Alpaca's second field: the material that the request in `text` is about.
+
+    `stops` is false of an answer that stands as an example in a running text: no stop token ends it.
+    """
 
     role: Role
     text: str
     language: str
     input: str = ""
     trained: bool = False
+    stops: bool = True
 
     @property
     def texts(self) -> tuple[str, ...]:

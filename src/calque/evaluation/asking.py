@@ -6,7 +6,7 @@ Only what comes last, or behind the marker of the language, is graded. What it c
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from calque.demonstrations.pivot import answer_in
@@ -104,9 +104,24 @@ def replies(
         ]
         chosen = engine.choose(conversations, options, progress=progress)
     return [
-        _reply(made, completions[i], tuple(chosen[i]), thoughts[i] if thoughts is not None else None, asked)
+        _reply(
+            made,
+            _one_answer(items[i], completions[i]),
+            tuple(chosen[i]),
+            thoughts[i] if thoughts is not None else None,
+            asked,
+        )
         for i in range(len(items))
     ]
+
+
+def _one_answer(item: Item, completion: Completion) -> Completion:
+    """The answer up to where a model that has seen examples in a running text goes on with a question of its own."""
+    examples, request = item.conversation[:-1], item.conversation[-1].text
+    if not request or all(message.stops for message in examples):
+        return completion
+    text, another, _ = completion.text.partition(request)
+    return replace(completion, text=text.strip(), finished=True) if another else completion
 
 
 def _reply(

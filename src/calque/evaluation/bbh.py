@@ -119,4 +119,5 @@ BBH = Benchmark(
     max_new_tokens=64,
     ending=".json",
     per_group=True,
+    examples_by_group=True,
 )

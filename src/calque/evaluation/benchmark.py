@@ -58,7 +58,9 @@ class Benchmark:
     language of the golds where it is not that of the questions; `verdict` is the metric by which an answer is
     called correct; `pooled` makes the scores that are no means; `chooses` asks for the log-likelihoods of the options' letters or texts too, and without `writes`
     for nothing else; `per_group` makes a score row per group that has a name, and the mean over groups in place of the mean
-    over items where it `weighs_groups` alike. `max_new_tokens` is the default for answers.
+    over items where it `weighs_groups` alike. `max_new_tokens` is the default for answers. `shows` is false where no answer is right, so that none can be
+    shown as an example; `examples` are (pattern, replacement) that make the path of the benchmark's own file of examples of one
+    that is asked, and `examples_by_group` gives every group its own.
     A folder given in place of files stands for its files with that `ending`, or for those in one of `folders`. Where
     `form` is None the questions are asked as they stand.
     """
@@ -76,5 +78,8 @@ class Benchmark:
     writes: bool = True
     per_group: bool = False
     weighs_groups: bool = True
+    shows: bool = True
+    examples: tuple[tuple[str, str], ...] = ()
+    examples_by_group: bool = False
     pooled: Callable[[str], tuple[Pooled, ...]] = lambda _language: ()
     answer_language: Callable[[Sequence[Path], str], str] = lambda _files, language: language

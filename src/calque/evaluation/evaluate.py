@@ -11,12 +11,14 @@ from typing import Any
 from calque.corpora.writing import write_json, write_jsonl
 from calque.engines import Engine, Progress
 from calque.errors import DataError, Problem, UsageError
+from calque.evaluation import shots as few
 from calque.evaluation.asking import Asking
 from calque.evaluation.asking import replies as ask
 from calque.evaluation.benchmark import Benchmark, Grader, Pooled
 from calque.evaluation.benchmarks import benchmark_of
 from calque.evaluation.items import Item, ItemSet, Reply
 from calque.evaluation.scores import VERSION, Score
+from calque.evaluation.shots import NONE, Shots
 from calque.evaluation.source import digest, gather
 from calque.evaluation.statistics import RESAMPLES, mean_interval, pooled_intervals, stratified_interval
 from calque.evaluation.wording import AS_IT_STANDS, Wording, prompt_language_of, wording
@@ -26,6 +28,8 @@ from calque.records import Conversation, Rejected
 
 ASKED_TWICE = "asked_twice"
 TOO_LONG = "prompt_too_long"  # for the model's context: it counts as a wrong answer
+FEWER = "fewer_examples"  # than were to be shown, because the model's context holds no more
+SHOWN = "shown_as_example"  # in place of being asked
 
 
 def evaluate(
@@ -41,27 +45,27 @@ def evaluate(
     limit: int | None = None,
     max_new_tokens: int | None = None,
     put: Asking | None = None,
+    shots: Shots = NONE,
     asked: ItemSet | None = None,
     progress: Progress | None = None,
 ) -> list[Score]:
-    """Evaluate zero-shot in a language; write scores, answers, dropped rows, notes and counts into folder `out`.
+    """Evaluate in a language; write scores, answers, dropped rows, notes and counts into folder `out`.
 
     `files` are files, patterns or folders. `language` is that of the questions. `prompt_language` is `item` (the
     same; English where it has no prompts, which the signature tells as `prompt:item=en`) or the code of a language that
-    has prompts. `limit` draws so many items. `put` says how it is asked where that is not directly (see `asking`). `asked` is
-    what `items_of` gives for the same, where it has been read already. The files' bytes depend on nothing but the arguments
+    has prompts. `limit` draws so many items. `put` says how it is asked where that is not directly (see `asking`). `shots` are
+    the examples before each question; a prompt that is too long for the model's context with them is asked with
+    fewer, which is noted. `asked` is what `items_of` gives for the same, where it has been read already. The files' bytes depend on nothing but the arguments
     and the answers. `progress` hears of every item each time that it is put to the engine.
     """
     made = benchmark_of(benchmark)
     if asked is None:
-        asked = items_of(benchmark, files, language, prompt_language=prompt_language, limit=limit)
+        asked = items_of(
+            benchmark, files, language, prompt_language=prompt_language, limit=limit, shots=shots
+        )
     tokens = made.max_new_tokens if max_new_tokens is None else max_new_tokens
     put = put or Asking()
-    replies = ask(made, asked.items, engine, tokens, put, progress)
-    too_long = [
-        _put_aside(item, TOO_LONG) for item, reply in zip(asked.items, replies, strict=True) if not reply.fits
-    ]
-    asked = replace(asked, notes=(*asked.notes, *too_long))
+    asked, replies = _replies(made, asked, engine, tokens, put, progress)
     graders = {language: put.graders(made, language) for language in {i.language: 0 for i in asked.items}}
     grades = [
         _grade(graders[item.language], item, reply) for item, reply in zip(asked.items, replies, strict=True)
@@ -88,6 +92,7 @@ def items_of(
     *,
     prompt_language: str = "item",
     limit: int | None = None,
+    shots: Shots = NONE,
 ) -> ItemSet:
     """What would be asked, without a model: the items, and the rows put aside with their reasons.
 
@@ -97,20 +102,33 @@ def items_of(
         raise UsageError(Problem(f"limit is {limit}: at least one item must be asked"))
     made, code = benchmark_of(benchmark), language_of(language).code
     found = gather(files, made.ending, made.folders)
-    answer_language = made.answer_language(found, code)
+    words = _wording(made, code, prompt_language)
     items: list[Item] = []
     dropped: list[Rejected] = []
-    for row in made.read(found, answer_language, _wording(made, code, prompt_language)):
+    for row in made.read(found, made.answer_language(found, code), words):
         if isinstance(row, Item):
             items.append(row)
         else:
             dropped.append(row)
     drawn = _draw(len(items), limit)
-    dropped += [_put_aside(item, "not_drawn") for i, item in enumerate(items) if i not in drawn]
-    kept = tuple(item for i, item in enumerate(items) if i in drawn)
+    shown = few.Shown({})
+    if shots.count:
+
+        def others(files: Sequence[Path]) -> Iterator[Item]:
+            rows = made.read(files, made.answer_language(files, code), words)
+            return (row for row in rows if isinstance(row, Item))
+
+        shown = few.choose(made, shots, found, items, drawn, others)
+    dropped += [_put_aside(item, SHOWN) for item in items if item.id in shown.taken]
+    left = [(i, item) for i, item in enumerate(items) if item.id not in shown.taken]
+    dropped += [_put_aside(item, "not_drawn") for i, item in left if i not in drawn]
+    kept = tuple(item for i, item in left if i in drawn)
     notes = [_put_aside(item, "gold_not_in_context") for item in kept if not item.answerable]
     notes += [_put_aside(item, ASKED_TWICE) for item in _repeated(kept)]
-    asked = ItemSet(kept, tuple(dropped), tuple(notes), len(items), digest(found))
+    with_examples = tuple(few.shown_before(made, shots, shown, item) for item in kept)
+    asked = ItemSet(
+        with_examples, tuple(dropped), tuple(notes), len(left), digest(found), shots.signature(shown)
+    )
     if not kept:
         reasons = ", ".join(f"{n:,} × {reason}" for reason, n in asked.reasons().items())
         message = f"{benchmark}: no item is left to ask; put aside: {reasons or 'nothing'}"
@@ -136,10 +154,38 @@ def prompts_of(
     *,
     prompt_language: str = "item",
     limit: int | None = None,
+    shots: Shots = NONE,
 ) -> list[Conversation]:
     """The conversations that would be put to a model, to count their tokens."""
-    found = items_of(benchmark, files, language, prompt_language=prompt_language, limit=limit)
+    found = items_of(benchmark, files, language, prompt_language=prompt_language, limit=limit, shots=shots)
     return [item.conversation for item in found.items]
+
+
+def _replies(
+    made: Benchmark,
+    asked: ItemSet,
+    engine: Engine,
+    tokens: int,
+    put: Asking,
+    progress: Progress | None,
+) -> tuple[ItemSet, list[Reply]]:
+    """What came back, and the items as they were asked in the end: with fewer examples where those left no room."""
+    items = list(asked.items)
+    replies = ask(made, items, engine, tokens, put, progress)
+    again: dict[int, Item] = {i: items[i] for i, reply in enumerate(replies) if not reply.fits}
+    cut: set[int] = set()
+    while again := {i: less for i, item in again.items() if (less := few.fewer(item)) is not None}:
+        cut |= set(again)
+        for i, reply in zip(again, ask(made, list(again.values()), engine, tokens, put, None), strict=True):
+            items[i], replies[i] = again[i], reply
+        again = {i: item for i, item in again.items() if not replies[i].fits}
+    too_long = [
+        _put_aside(item, TOO_LONG) for item, reply in zip(items, replies, strict=True) if not reply.fits
+    ]
+    lessened = [_put_aside(items[i], FEWER, f": {few.examples_of(items[i])}") for i in sorted(cut)]
+    notes = (*asked.notes, *too_long, *lessened)
+    shots = (*asked.shots, f"fewer:{len(cut)}") if cut else asked.shots
+    return replace(asked, items=tuple(items), notes=notes, shots=shots), replies
 
 
 def _wording(made: Benchmark, code: str, prompt_language: str) -> Wording:
@@ -157,8 +203,8 @@ def _draw(total: int, limit: int | None) -> frozenset[int]:
     return frozenset(stream(0, "limit").permutation(total)[:limit].tolist())
 
 
-def _put_aside(item: Item, reason: str) -> Rejected:
-    return Rejected(item.provenance.dataset, item.provenance.row, reason, item.id)
+def _put_aside(item: Item, reason: str, more: str = "") -> Rejected:
+    return Rejected(item.provenance.dataset, item.provenance.row, reason, item.id + more)
 
 
 def _grade(graders: Sequence[Grader], item: Item, reply: Reply) -> dict[str, float]:
@@ -195,7 +241,7 @@ class _Settings:
         parts.append(f"prompt:{self.prompt_language}" + (f"={words.language}" if fallen_back else ""))
         parts.append(f"wording:{words.digest}")
         norms = dict.fromkeys(one.norm for one in graders.values())
-        parts += [f"norm:{'+'.join(norms)}", "shots:0"]
+        parts += [f"norm:{'+'.join(norms)}", *asked.shots]
         if isinstance(grader, Pooled) or grader.reads_text:
             parts.append(f"tokens:{self.tokens}")
         parts += self.put.signature

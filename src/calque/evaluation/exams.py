@@ -90,4 +90,5 @@ EXAMS = Benchmark(
     max_new_tokens=32,
     ending=".jsonl",
     chooses="letters",
+    examples=((r"(test|dev)([^/]*\.jsonl)", r"train\2"),),
 )

@@ -74,4 +74,5 @@ GLOBAL_MMLU = Benchmark(
     chooses="letters",
     per_group=True,
     weighs_groups=False,
+    examples=((r"_test\.jsonl", "_dev.jsonl"), (r"/test([^/]*\.jsonl)", r"/dev\1")),
 )

@@ -153,4 +153,5 @@ IFEVAL = Benchmark(
     verdict="prompt_strict",
     max_new_tokens=1024,
     ending=".jsonl",
+    shows=False,
 )

@@ -51,7 +51,8 @@ class Reply:
 class ItemSet:
     """The items to be asked, the rows that were put aside, and notes on items that are asked all the same.
 
-    `total` is the number of sound items before the limit; `data` is 8 hex digits of the files' sha256.
+    `total` is the number of sound items before the limit, without those that are shown as examples; `data` is 8 hex digits of
+    the files' sha256; `shots` tells of the examples that stand before each item, as in the signature.
     """
 
     items: tuple[Item, ...]
@@ -59,6 +60,7 @@ class ItemSet:
     notes: tuple[Rejected, ...]
     total: int
     data: str
+    shots: tuple[str, ...] = ("shots:0",)
 
     def counts(self) -> dict[str, object]:
         """`{rows, kept, dropped: {reason: n}, notes: {reason: n}}`; rows = kept + dropped."""

@@ -115,4 +115,5 @@ LANGUAGE_CONFUSION = Benchmark(
     max_new_tokens=512,
     ending=".csv",
     per_group=True,
+    shows=False,
 )

@@ -65,4 +65,6 @@ MLQA = Benchmark(
     max_new_tokens=64,
     ending=".json",
     per_group=True,
+    examples=((r"/test-(context-[^/]*)", r"/dev-\1"),),
+    examples_by_group=True,
 )

@@ -104,6 +104,8 @@ def letter_graders(_language: str) -> tuple[Grader, ...]:
     )
 
 
+EXAMPLES = ((r"/test/([^/]*)_test\.csv", r"/dev/\1_dev.csv"), (r"/test/([^/]*\.csv)", r"/dev/\1"))
+
 MMLU = Benchmark(
     name="mmlu",
     about="MMLU: a folder, or CSV files",
@@ -115,4 +117,6 @@ MMLU = Benchmark(
     ending=".csv",
     folders=("test",),
     chooses="letters",
+    examples=EXAMPLES,
+    examples_by_group=True,
 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from calque.errors import ModelError, Problem
 from calque.evaluation.benchmark import Benchmark, Grader
 from calque.evaluation.items import Item, Reply
-from calque.evaluation.mmlu import read
+from calque.evaluation.mmlu import EXAMPLES, read
 from calque.evaluation.wording import LETTERS
 
 
@@ -46,4 +46,6 @@ MMLU_CLOZE = Benchmark(
     folders=("test",),
     chooses="texts",
     writes=False,
+    examples=EXAMPLES,
+    examples_by_group=True,
 )

@@ -87,4 +87,5 @@ OPEN = Benchmark(
     verdict="finished",
     max_new_tokens=512,
     ending=".jsonl",
+    shows=False,
 )

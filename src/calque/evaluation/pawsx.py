@@ -62,4 +62,5 @@ PAWSX = Benchmark(
     ending=".tsv",
     chooses="texts",
     writes=False,
+    examples=((r"/test_2k\.tsv", "/dev_2k.tsv"), (r"/test-(\w+)(\.labelled)?\.tsv", r"/dev-\1.tsv")),
 )

@@ -175,6 +175,7 @@ def _made(name: str, about: str, into_english: bool) -> Benchmark:
         verdict="chrf_sentences",
         max_new_tokens=256,
         ending=".txt",
+        examples=(("devtest", "dev"),),
     )
 
 

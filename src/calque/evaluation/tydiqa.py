@@ -55,4 +55,5 @@ TYDIQA = Benchmark(
     verdict="exact_match",
     max_new_tokens=64,
     ending=".json",
+    examples=((r"([.-])dev([^/]*\.json)", r"\1train\2"),),
 )

@@ -64,4 +64,5 @@ XCOPA = Benchmark(
     ending=".jsonl",
     chooses="texts",
     writes=False,
+    examples=((r"/test\.(\w+)\.jsonl", r"/val.\1.jsonl"), (r"/test-(\w+)\.jsonl", r"/train-\1.jsonl")),
 )

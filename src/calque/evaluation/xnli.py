@@ -102,4 +102,5 @@ XNLI = Benchmark(
     ending=".tsv",
     chooses="texts",
     writes=False,
+    examples=((r"/test-(\w+)\.tsv", r"/dev-\1.tsv"), (r"/xnli\.test\.tsv", "/xnli.dev.tsv")),
 )

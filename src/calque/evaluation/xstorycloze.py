@@ -72,4 +72,5 @@ XSTORYCLOZE = Benchmark(
     ending=".tsv",
     chooses="texts",
     writes=False,
+    examples=((r"_eval\.tsv", "_train.tsv"),),
 )

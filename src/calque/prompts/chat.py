@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -43,6 +43,20 @@ class ChatTokenizer(Protocol):
         """The conversation as one text."""
 
 
+def _in_turns(conversation: Conversation) -> Conversation:
+    """Examples in a running text as a part of the request behind them: a chat template knows nothing but turns."""
+    turns: list[Message] = []
+    for message in conversation:
+        last = turns[-1] if turns else None
+        if message.role == "assistant" and not message.stops and last is not None:
+            turns[-1] = replace(last, text="\n\n".join((*last.texts, message.text)), input="", stops=False)
+        elif last is not None and not last.stops:
+            turns[-1] = replace(message, text=f"{last.text}\n\n{message.text}")
+        else:
+            turns.append(message)
+    return tuple(turns)
+
+
 def special_names(tokenizer: ChatTokenizer) -> tuple[str, ...]:
     """Names of a tokenizer's special tokens, the longest first."""
     added = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
@@ -72,6 +86,7 @@ class ChatRenderer:
 
     def segments(self, conversation: Conversation) -> list[Segment]:
         """The whole conversation, answers and their stop tokens included."""
+        conversation = _in_turns(conversation)
         segments: list[Segment] = []
         seen = ""
         for i, message in enumerate(conversation):

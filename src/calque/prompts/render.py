@@ -175,7 +175,8 @@ class TemplateRenderer:
                     text += self.template.between + block.answer
                 segments += [Segment(text)] if text else []
                 segments.append(Segment(message.text, message.trained))
-                segments.append(Segment(self.stop_token, message.trained, token=True))
+                if message.stops:
+                    segments.append(Segment(self.stop_token, message.trained, token=True))
                 text = ""
             before = message.role
         return segments + ([Segment(text)] if text else [])

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from calque.errors import Problem, RecipeError, UsageError
+from calque.evaluation.shots import ASKED
 from calque.recipes.document import Document, Loc, load
 from calque.recipes.schema import BENCHMARK_FIELDS
 
@@ -29,6 +30,7 @@ NAMED = {
 }  # what a name there names, and what it must say
 HOLDING_FILES = {
     ("judge", "known"),
+    ("evaluate", "examples"),
     *(("sources", name) for name in ("instructions", "translations", "parallel", "seed", "passages")),
 } | {*(("evaluate", name) for name in BENCHMARK_FIELDS)}
 NO_FILES = ("unit", "markup", "text_field", "licence")  # settings beside files
@@ -127,4 +129,6 @@ def _is_path(value: str, loc: Loc) -> bool:
         return Path(value).expanduser().exists()  # else the id of a model on the hub
     if loc == ("model", "template"):
         return value.endswith((".yaml", ".yml"))
+    if loc[:2] == ("evaluate", "examples") and value == ASKED:
+        return False
     return loc[:2] in HOLDING_FILES and loc[-1] not in NO_FILES

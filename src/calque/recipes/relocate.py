@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from calque.corpora.writing import write_text
+from calque.evaluation.shots import ASKED
 from calque.recipes.changes import NO_FILES
 from calque.recipes.reading import Read
 from calque.recipes.schema import BENCHMARK_FIELDS
@@ -29,6 +30,8 @@ def relocated(read: Read, target: Path) -> dict[str, Any]:
     value: dict[str, Any] = read.recipe.model_dump(mode="json")
 
     def moved(name: Any) -> Any:
+        if name == ASKED:
+            return name
         if isinstance(name, list):
             return [moved(one) for one in name]
         if isinstance(name, dict):
@@ -55,4 +58,6 @@ def relocated(read: Read, target: Path) -> dict[str, Any]:
     for name in BENCHMARK_FIELDS:
         if value["evaluate"][name] is not None:
             value["evaluate"][name] = moved(value["evaluate"][name])
+    examples = value["evaluate"]["examples"]
+    value["evaluate"]["examples"] = {k: moved(given) for k, given in examples.items()}
     return value

@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from calque.errors import CalqueError, Problem, RecipeError
+from calque.evaluation.shots import ASKED, NONE, Shots
 from calque.prompts.render import load_template
 from calque.recipes.document import Loc, Places, in_order
 from calque.recipes.finding import Finder
@@ -71,6 +72,7 @@ class _Resolver:
         self._differ(systems)
         systems = Links(self.recipe, self.places, self.problems, self.notes).drawn(systems)
         benchmarks = list(self._benchmarks())
+        self._asked_directly()
         roles = {called(system.role, way) for system in systems for way in system.answers}
         for i, pair in enumerate(self.recipe.comparisons):
             for j, role in enumerate(pair):
@@ -284,7 +286,34 @@ class _Resolver:
             for code, files in by_language.items():
                 if code in wanted:
                     found = self.finder.files(("evaluate", name, code), files, code)
-                    yield ResolvedBenchmark(name, code, found)
+                    yield ResolvedBenchmark(name, code, found, self._shots(name, code))
+
+    def _shots(self, name: str, code: str) -> Shots:
+        """The worked examples that are to stand before the questions of a benchmark."""
+        settings = self.recipe.evaluate
+        count = settings.shots_of(name)
+        if not count:
+            return NONE
+        form = settings.examples_as
+        if form == "auto":
+            form = "turns" if self.recipe.model.template == "chat" else "text"
+        given = settings.examples.get(name)
+        names = given.get(code) if isinstance(given, dict) else given
+        if names is None or names == ASKED:
+            return Shots(count, (), names == ASKED, settings.examples_seed, form)
+        files = self.finder.files(("evaluate", "examples", name), names, code)
+        return Shots(count, files, False, settings.examples_seed, form)
+
+    def _asked_directly(self) -> None:
+        """Examples show answers that are given directly."""
+        shown = any(map(self.recipe.evaluate.shots_of, BENCHMARK_FIELDS))
+        for role, system in self.recipe.systems.items():
+            if shown and set(system.answers) != {"direct"}:
+                message = (
+                    "evaluate.shots shows examples of direct answers, and this is asked by way of English too"
+                )
+                remedy = "set evaluate.shots=0, or answers: [direct]"
+                self._tell(("systems", role, "answers"), message, remedy)
 
     def _spread(self, name: str, given: Files, wanted: list[str]) -> dict[str, Files]:
         if "{language}" in str(given):

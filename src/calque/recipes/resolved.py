@@ -12,6 +12,7 @@ from calque.corpora.pairs import PairFiles as Pairs
 from calque.corpora.passages import PassageFiles
 from calque.corpora.seed_pairs import SeedFiles
 from calque.corpora.seed_rows import ALL_ROWS, SeedRows
+from calque.evaluation.shots import NONE, Shots
 from calque.recipes.judging import AnyModel
 from calque.recipes.refine import Amount
 from calque.recipes.rounds import NO_ROUNDS, Rounds
@@ -108,11 +109,12 @@ class ResolvedPassages:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedBenchmark:
-    """A benchmark in one language."""
+    """A benchmark in one language, and the worked examples that stand before its questions."""
 
     name: str
     language: str
     files: tuple[Path, ...]
+    shots: Shots = NONE
 
 
 @dataclass(frozen=True, slots=True)

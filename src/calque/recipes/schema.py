@@ -15,6 +15,7 @@ from calque.evaluation.benchmarks import BENCHMARKS
 from calque.recipes.judging import AnyModel, Judging
 from calque.recipes.names import Code, CodeOrX, Name
 from calque.recipes.refine import Amount, Refine
+from calque.recipes.shots import ShotsSettings
 from calque.recipes.sources import Form, PerLanguage, Sources
 from calque.tuning.settings import TuningSettings
 
@@ -240,7 +241,7 @@ class System(Form):
         return tuning.model_dump(mode="json", exclude_unset=True)
 
 
-class EvaluateSettings(Form):
+class EvaluateSettings(ShotsSettings):
     """How benchmarks are asked, whichever they are."""
 
     languages: list[CodeOrX] = Field(["en", "x"], description="languages to score in: x, and codes")

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from calque.errors import CalqueError, DataError, Problem, UsageError
+from calque.evaluation.benchmarks import benchmark_of
 from calque.evaluation.evaluate import items_of
+from calque.evaluation.shots import NONE, Shots, told
 from calque.languages import language as language_of
 from calque.recipes.official_files import OFFICIAL, SUITES, find
 from calque.recipes.reading import Read
@@ -17,23 +19,27 @@ from calque.recipes.schema import Recipe
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A benchmark in a language: its files and how many questions they hold, or, without questions, why not."""
+    """A benchmark in a language: its files and how many questions they hold, or, without questions, why not.
+
+    `examples` says in words which worked examples stand before each question, if any do.
+    """
 
     benchmark: str
     language: str
     files: tuple[Path, ...]
     questions: int
     why_not: str = ""
+    examples: str = ""
 
 
 def look(
-    suite: str, languages: Sequence[str], data: Path, prompt_language: str = "item"
+    suite: str, languages: Sequence[str], data: Path, prompt_language: str = "item", shots: int = 0
 ) -> tuple[Found, ...]:
     """Every benchmark of a suite in every language, English first, each read once. Raises where nothing is found."""
     if not data.is_dir():
         raise DataError(Problem("there is no such folder", str(data), remedy="say --data FOLDER"))
     found = tuple(
-        _look(benchmark, code, data, prompt_language)
+        _look(benchmark, code, data, prompt_language, shots)
         for benchmark in SUITES[suite]
         for code in codes_of(languages)
     )
@@ -51,15 +57,16 @@ def codes_of(languages: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(["en", *(language_of(code).code for code in languages)]))
 
 
-def _look(benchmark: str, code: str, data: Path, prompt_language: str) -> Found:
+def _look(benchmark: str, code: str, data: Path, prompt_language: str, shots: int) -> Found:
     files = tuple(find(benchmark, code, data))
     if not files:
         return Found(benchmark, code, (), 0, f"not found; from {OFFICIAL[benchmark].source}")
     try:
-        asked = items_of(benchmark, files, code, prompt_language=prompt_language)
+        shown = Shots(shots) if benchmark_of(benchmark).shows else NONE
+        asked = items_of(benchmark, files, code, prompt_language=prompt_language, shots=shown)
     except CalqueError as error:
         return Found(benchmark, code, files, 0, error.problems[0].message)
-    return Found(benchmark, code, files, len(asked.items))
+    return Found(benchmark, code, files, len(asked.items), examples=told(asked.shots))
 
 
 def recipe_of(
@@ -71,6 +78,7 @@ def recipe_of(
     limit: int | None = None,
     template: str = "alpaca",
     prompt_language: str = "item",
+    shots: int = 0,
 ) -> Read:
     """The recipe that scores the model as it is on what was found; its paths start from the working folder."""
     codes = list(dict.fromkeys(one.language for one in found))
@@ -78,7 +86,12 @@ def recipe_of(
     if not targets:
         remedy = "say --language with another one; English is scored beside it"
         raise UsageError(Problem("English is no target language", "command line", remedy=remedy))
-    evaluate: dict[str, Any] = {"languages": codes, "prompt_language": prompt_language, "limit": limit}
+    evaluate: dict[str, Any] = {
+        "languages": codes,
+        "prompt_language": prompt_language,
+        "limit": limit,
+        "shots": shots,
+    }
     for one in found:
         if one.questions:
             evaluate.setdefault(one.benchmark, {})[one.language] = [str(path) for path in one.files]

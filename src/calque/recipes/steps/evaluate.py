@@ -63,6 +63,7 @@ class Evaluate:
             **template_settings(self.model_settings),
             "system": self._asked,
             "seed": self.seed,
+            **self._shown,
             **({"way": self.way, **self._by_way} if self.way != "direct" else {}),
         }
 
@@ -78,16 +79,27 @@ class Evaluate:
         return {"words": words, "english_tokens": room, "english_asked_for": asked_for}
 
     @property
+    def _shown(self) -> dict[str, Any]:
+        """The worked examples; the files that they come from are among the files."""
+        shots = self.benchmark.shots
+        if not shots.count:
+            return {}
+        return {
+            "shots": shots.count,
+            "examples_seed": shots.seed,
+            "examples_as": shots.form,
+            "from_asked": shots.from_asked,
+        }
+
+    @property
     def files(self) -> tuple[Path, ...]:
-        """The benchmark's files, and a template of one's own."""
+        """The benchmark's files, those of its examples, and a template of one's own."""
         from calque.evaluation.benchmarks import benchmark_of
         from calque.evaluation.source import gather
 
         made = benchmark_of(self.benchmark.name)
-        return (
-            *gather(self.benchmark.files, made.ending, made.folders),
-            *template_files(self.template),
-        )
+        asked = gather(self.benchmark.files, made.ending, made.folders)
+        return (*asked, *self.benchmark.shots.sources(made, asked), *template_files(self.template))
 
     @property
     def after(self) -> tuple[str, ...]:
@@ -97,17 +109,18 @@ class Evaluate:
     def preflight(self) -> str:
         """Read the benchmark: a fault in it must not show after hours of tuning."""
         from calque.evaluation.benchmarks import benchmark_of
+        from calque.evaluation.shots import told
 
         self._asking()
         asked = self._items()
         dropped = "".join(f", {n:,} × {reason}" for reason, n in asked.reasons().items())
-        words = asked.items[0].conversation[0].language
+        words = asked.items[0].conversation[-1].language
         has_form = benchmark_of(self.benchmark.name).form is not None  # else it is asked as it stands
         falls_back = has_form and self.evaluate.prompt_language == "item" and words != self.benchmark.language
         prompts = (
             f", asked in {words}: there are no prompts in {self.benchmark.language}" if falls_back else ""
         )
-        return f"{len(asked.items):,} questions{dropped}{prompts}"
+        return f"{len(asked.items):,} questions{dropped}{prompts}{told(asked.shots)}"
 
     def _asking(self) -> Asking:
         from calque.evaluation.asking import asking
@@ -128,6 +141,7 @@ class Evaluate:
             self.benchmark.language,
             prompt_language=self.evaluate.prompt_language,
             limit=self.evaluate.limit,
+            shots=self.benchmark.shots,
         )
 
     def carry_out(self, work: Work) -> dict[str, Any]:
@@ -151,6 +165,7 @@ class Evaluate:
             limit=self.evaluate.limit,
             max_new_tokens=self.evaluate.max_new_tokens.get(self.benchmark.name),
             put=self._asking(),
+            shots=self.benchmark.shots,
             asked=asked,
             progress=work.counted(self._asking().passes(made) * len(asked.items)),
         )
