@@ -72,7 +72,8 @@ def told(signature: Sequence[str]) -> str:
         return ""
     source = said["examples"].partition("@")[0]
     where = "taken out of the questions" if source == ASKED else f"of {source}"
-    return f", each behind {said['shots']} examples {where}"
+    examples = f"{said['shots']} example" + ("" if said["shots"] == "1" else "s")
+    return f", each behind {examples} {where}"
 
 
 @dataclass(frozen=True, slots=True)

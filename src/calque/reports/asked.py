@@ -9,6 +9,7 @@ from calque.reports.counts import Counts
 from calque.reports.run import Run
 
 TOO_LONG = "prompt_too_long"
+FEWER = "fewer_examples"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,11 @@ class Asked:
     def too_long(self) -> int:
         """How many prompts left no room for an answer in the model's context; they count as wrong."""
         return self.counts.notes.get(TOO_LONG, 0)
+
+    @property
+    def with_fewer(self) -> int:
+        """How many prompts had room for fewer worked examples only than were to be shown."""
+        return self.counts.notes.get(FEWER, 0)
 
 
 def questions(run: Run) -> tuple[Asked, ...]:

@@ -25,7 +25,7 @@ MOST_IN_LINE = 3  # differences with their intervals
 def score_table(folder: Path) -> RenderableType:
     """The systems side by side on each benchmark's first metric, with paired differences and their intervals."""
     run = read_run(folder)
-    return Group(_tables(run), *_too_long(run))
+    return Group(_tables(run), *_no_room(run))
 
 
 def show(folder: Path) -> RenderableType:
@@ -33,18 +33,22 @@ def show(folder: Path) -> RenderableType:
     run = read_run(folder)
     parts: list[RenderableType] = [Text(f"{run.manifest.recipe or run.name}: {folder}", style="bold")]
     parts += [Text(f"note: {note}", style="yellow") for note in run.manifest.notes]
-    return Group(*parts, _steps(run), _tables(run), *_too_long(run))
+    return Group(*parts, _steps(run), _tables(run), *_no_room(run))
 
 
-def _too_long(run: Run) -> Iterator[Text]:
-    """A line for each benchmark of which a prompt did not fit: its scores are low for that reason."""
+def _no_room(run: Run) -> Iterator[Text]:
+    """A line for each benchmark of which a prompt did not fit, or not with all examples: its scores are low for that reason."""
     for asked in questions(run):
+        which = f"{asked.benchmark} in {asked.language}"
+        which += "" if asked.all else f" ({', '.join(asked.systems)})"
+        of = numbers.count(asked.counts.kept)
         if asked.too_long:
-            which = f"{asked.benchmark} in {asked.language}" + (
-                "" if asked.all else f" ({', '.join(asked.systems)})"
-            )
-            share = f"{numbers.count(asked.too_long)} of {numbers.count(asked.counts.kept)}"
+            share = f"{numbers.count(asked.too_long)} of {of}"
             text = f"{which}: {share} prompts did not fit the model's context and count as wrong"
+            yield Text(text, style="yellow")
+        if asked.with_fewer:
+            share = f"{numbers.count(asked.with_fewer)} of {of}"
+            text = f"{which}: {share} prompts had room for fewer examples only"
             yield Text(text, style="yellow")
 
 
