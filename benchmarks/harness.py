@@ -1,12 +1,14 @@
 """Our evaluation against lm-evaluation-harness: the same model, prompts and files; equal scores, and how much faster.
 
-    python benchmarks/harness.py --data FOLDER [--language zh] [--limit 200] [--repeats 3] [--batch 32] [--out FILE]
+    python benchmarks/harness.py --data FOLDER [--language zh] [--limit 200] [--shots 5] [--size 1.3M] [--batch 32]
 
-A small random Llama in hub form, its tokenizer trained on the files, answers XNLI, XCOPA, Belebele (by letters and
-by the options' texts) and XQuAD (greedy spans). The harness is given our prompts as local JSON lines, and no task of its own (`include_defaults=False`).
+A random Llama in hub form, its tokenizer trained on the files, answers XNLI, XCOPA, Belebele (by letters and
+by the options' texts) and XQuAD (greedy spans). The harness is given our prompts as local JSON lines, and no task of its own (`include_defaults=False`);
+with --shots it puts the same examples before each itself, and its prompts must be ours, letter by letter.
 Accuracies must be equal, as `acc` and `acc_norm`, and answers the same; else the script fails. Both hold the model in one
 process and take turns; ours includes reading the files and the bootstrap, the harness's its evaluation alone, its tasks being
-built before. On a busy machine believe the ratios, not the seconds. Needs benchmarks/requirements.txt.
+built before. On a busy machine take `--threads 1 --clock cpu`: seconds are then those of the processor. Needs
+benchmarks/requirements.txt.
 """
 
 from __future__ import annotations
@@ -28,11 +30,18 @@ from calque.evaluation.evaluate import evaluate, items_of
 from calque.evaluation.items import Item
 from calque.evaluation.mmlu import letter_graders
 from calque.evaluation.multiple_choice import TEXTS
+from calque.evaluation.shots import Shots
 from calque.evaluation.wording import LETTERS
 from calque.recipes.official_files import find
+from calque.records import Conversation
 
 VOCABULARY = 4096
 NEW_TOKENS = 32
+SIZES = {
+    "1.3M": (128, 6, 4, VOCABULARY),
+    "12M": (384, 7, 6, 16384),
+    "106M": (576, 30, 9, 49152),
+}  # hidden size, layers, heads, vocabulary; parameters beside the embeddings; the last is SmolLM-135M's shape
 TEMPLATE = """\
 stops: []
 between: "\\n\\n"
@@ -63,8 +72,8 @@ TASKS = {
 }
 
 
-def make_model(folder: Path, texts: list[str]) -> None:
-    """A random Llama of 1.3M parameters beside its embeddings; no token crosses a line's end or a colon."""
+def make_model(folder: Path, texts: list[str], size: str) -> None:
+    """A random Llama and a tokenizer of 4096 tokens, none of which crosses a line's end or a colon."""
     import torch
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -87,19 +96,25 @@ def make_model(folder: Path, texts: list[str]) -> None:
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="</s>", pad_token="</s>")  # noqa: S106
     fast.save_pretrained(folder)
     torch.manual_seed(0)
+    hidden, layers, heads, vocabulary = SIZES[size]
     config = LlamaConfig(
-        vocab_size=len(fast), hidden_size=128, intermediate_size=344, num_hidden_layers=6, num_attention_heads=4,
-        max_position_embeddings=8192, eos_token_id=0, bos_token_id=None, pad_token_id=0,
+        vocab_size=vocabulary, hidden_size=hidden, intermediate_size=hidden * 8 // 3, num_hidden_layers=layers,
+        num_attention_heads=heads, max_position_embeddings=8192, eos_token_id=0, bos_token_id=None, pad_token_id=0,
     )  # fmt: skip
     model = LlamaForCausalLM(config)
     for parameter in model.parameters():
         if parameter.ndim > 1:
-            torch.nn.init.normal_(parameter, std=0.1)  # far from uniform, so that few choices come near a tie
+            # Far from uniform, so that few choices come near a tie.
+            torch.nn.init.normal_(parameter, std=1.1 * hidden**-0.5)
+    with torch.no_grad():
+        model.lm_head.weight[len(fast) :] = 0  # what the tokenizer does not know is never the likeliest
     model.save_pretrained(folder)
 
 
-def make_task(folder: Path, name: str, items: list[Item], prompts: list[str]) -> None:
-    """The harness's task: our prompts as JSON lines, and its settings."""
+def make_task(
+    folder: Path, name: str, items: list[Item], prompts: list[str], examples: list[tuple[str, str]]
+) -> None:
+    """The harness's task: our prompts, without examples, as JSON lines; and its settings, with (prompt, answer) of each example."""
     chooses = BENCHMARKS[name].chooses
     rows = []
     for item, prompt in zip(items, prompts, strict=True):
@@ -135,19 +150,31 @@ def make_task(folder: Path, name: str, items: list[Item], prompts: list[str]) ->
             "generation_kwargs": generation,
             "metric_list": metrics,
         }
+    if examples:
+        shown = [
+            {"text": text, "choices": [answer], "gold": 0, "answer": answer} for text, answer in examples
+        ]
+        settings |= {"num_fewshot": len(shown), "fewshot_delimiter": "\n\n"}
+        settings |= {"fewshot_config": {"sampler": "first_n", "samples": shown}}
     (folder / f"{name}.yaml").write_text(json.dumps(settings), encoding="utf-8")
 
 
-def timed(what: Callable[[], Any]) -> tuple[Any, float]:
-    began = time.perf_counter()
-    return what(), time.perf_counter() - began
+def timed(what: Callable[[], Any], clock: str) -> tuple[Any, float]:
+    now = time.process_time if clock == "cpu" else time.perf_counter
+    began = now()
+    return what(), now() - began
 
 
-def compare(name: str, ours: Path, theirs: dict[str, Any]) -> dict[str, Any]:
+def compare(name: str, ours: Path, theirs: dict[str, Any], prompts: dict[str, str]) -> dict[str, Any]:
     """Scores of both by the harness's names, and the share of items on which they agree. Raises where scores differ."""
     rows = [json.loads(line) for line in (ours / "answers.jsonl").read_text(encoding="utf-8").splitlines()]
     task = f"calque_{name}"
     samples = {sample["doc"]["id"]: sample for sample in theirs["samples"][task]}
+    for id_, sample in samples.items():
+        if sample["arguments"][0][0] != prompts[id_]:
+            raise SystemExit(
+                f"{name}: the prompt of {id_} is another one there:\n{sample['arguments'][0][0]}"
+            )
     if not BENCHMARKS[name].chooses:
         same = [row["answer"] == samples[row["id"]]["filtered_resps"][0].strip() for row in rows]
         return {"answers that agree": sum(same) / len(same)}
@@ -176,6 +203,10 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=200)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--batch", type=int, default=32, help="the harness's batch; ours is cut by tokens")
+    parser.add_argument("--shots", type=int, default=0)
+    parser.add_argument("--size", choices=SIZES, default="1.3M")
+    parser.add_argument("--threads", type=int, default=0, help="0: as many as there are cores")
+    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
     parser.add_argument("--tasks", default=",".join(TASKS))
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
@@ -188,30 +219,42 @@ def main() -> None:
     from calque.engines.transformers_engine import TransformersEngine
     from calque.prompts.encoding import make_encoder
 
+    if given.threads:
+        torch.set_num_threads(given.threads)
     names = given.tasks.split(",")
+    shots = Shots(given.shots, form="text")
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
         files = {name: find(TASKS[name], given.language, given.data) for name in names}
         asked = {
-            name: list(items_of(name, files[name], given.language, limit=given.limit).items) for name in names
+            name: list(items_of(name, files[name], given.language, limit=given.limit, shots=shots).items)
+            for name in names
         }
         texts = [
             part for items in asked.values() for i in items for part in (i.question, i.context, *i.choices)
         ]
-        make_model(root / "model", texts)
+        make_model(root / "model", texts, given.size)
         (root / "template.yaml").write_text(TEMPLATE, encoding="utf-8")
         found = find_model(str(root / "model"))
         encoder = make_encoder(load_tokenizer(found), str(root / "template.yaml"))
         model = load_model(found, dtype=torch.float32)
         engine = TransformersEngine(model, encoder, "random")
         (root / "tasks").mkdir()
+        whole: dict[str, dict[str, str]] = {}
+
+        def rendered(conversation: Conversation) -> str:
+            return "".join(segment.text for segment in encoder.renderer.prompt(conversation))
+
         for name, items in asked.items():
-            rows = [encoder.renderer.prompt(item.conversation) for item in items]
-            prompts = ["".join(segment.text for segment in row) for row in rows]
+            prompts = [rendered(item.conversation) for item in items]
             ids = encoder.encode_prompts([item.conversation for item in items])
             if encoder.tokenizer(prompts, add_special_tokens=False)["input_ids"] != ids:
                 raise SystemExit(f"{name}: the prompts are cut into other tokens")
-            make_task(root / "tasks", name, items, prompts)
+            whole[name] = {item.id: prompt for item, prompt in zip(items, prompts, strict=True)}
+            turns = items[0].conversation[:-1]
+            examples = [(rendered(turns[i : i + 1]), turns[i + 1].text) for i in range(0, len(turns), 2)]
+            alone = [rendered(item.conversation[-1:]) for item in items]
+            make_task(root / "tasks", name, items, alone, examples)
         peer = HFLM(pretrained=str(root / "model"), dtype="float32", device="cpu", batch_size=given.batch)
         manager = TaskManager(include_path=str(root / "tasks"), include_defaults=False)
         results = []
@@ -224,11 +267,14 @@ def main() -> None:
                 _, mine = timed(
                     lambda name=name, out=out: evaluate(
                         name, files[name], given.language, engine, model="random", out=out, seed=0,
-                        limit=given.limit, max_new_tokens=NEW_TOKENS,
-                    )
+                        limit=given.limit, max_new_tokens=NEW_TOKENS, shots=shots,
+                    ),
+                    given.clock,
                 )  # fmt: skip
-                theirs, other = timed(lambda tasks=tasks: lm_eval.evaluate(peer, tasks, bootstrap_iters=0))
-                agreed = compare(name, out, theirs)
+                theirs, other = timed(
+                    lambda tasks=tasks: lm_eval.evaluate(peer, tasks, bootstrap_iters=0), given.clock
+                )
+                agreed = compare(name, out, theirs, whole[name])
                 times["ours"].append(mine)
                 times["theirs"].append(other)
             ratios = [b / a for a, b in zip(times["ours"], times["theirs"], strict=True)]

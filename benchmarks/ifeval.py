@@ -1,12 +1,14 @@
 """Our checks of verifiable instructions against the official ones (as lm-evaluation-harness carries them), verdict by verdict.
 
-Every instruction of M-IFEval's English file, which is IFEval's, is put to model answers of Arena-Hard and to the same answers
-made to follow it or nearly: in capitals, quoted, without commas, with a title, as JSON, in paragraphs and so on.
+Every instruction of M-IFEval's file, the English one of which is IFEval's, is put to model answers of Arena-Hard in the
+language and to the same answers made to follow it or nearly: in capitals, quoted, without commas, with a title, as JSON and so on.
 
-    pip install 'lm-eval[ifeval]' langdetect immutabledict; python benchmarks/ifeval.py DATA [--answers 12]
+    pip install 'lm-eval[ifeval]' langdetect immutabledict absl-py spacy iso639-lang
+    python benchmarks/ifeval.py DATA [--language es] [--answers 12]
 
-Sentences and words in capitals need NLTK's punkt_tab (`python -m nltk.downloader punkt_tab`); without it they are left out.
-The official language check draws at random; its seed is set here.
+In English, sentences and words in capitals need NLTK's punkt_tab (`python -m nltk.downloader punkt_tab`); in Spanish, sentences need
+spaCy's models es_core_news_sm and xx_sent_ud_sm. Without them they are left out. Words are parted by rules, which need no model. The
+official language check draws at random; its seed is set here.
 """
 
 from __future__ import annotations
@@ -21,14 +23,18 @@ from calque.corpora.json_rows import read_rows
 from calque.evaluation.instructions import Instruction
 
 NEEDS_PUNKT = ("length_constraints:number_sentences", "change_case:capital_word_frequency")
+NEEDS_SPACY = ("length_constraints:number_sentences",)
 
 
-def official() -> tuple[Any, bool]:
-    """The official registry, and whether NLTK's sentence model is there."""
-    import nltk
+def official(language: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The official checks by the names of the file, and those that cannot be made for want of a model."""
     from langdetect import DetectorFactory
 
     DetectorFactory.seed = 0
+    if language == "es":
+        return official_spanish()
+    import nltk
+
     try:
         nltk.data.find("tokenizers/punkt_tab")
         punkt = True
@@ -36,7 +42,26 @@ def official() -> tuple[Any, bool]:
         punkt, nltk.download = False, lambda *_: None
     from lm_eval.tasks.ifeval import instructions_registry
 
-    return instructions_registry.INSTRUCTION_DICT, punkt
+    found = {f"en:{name}": check for name, check in instructions_registry.INSTRUCTION_DICT.items()}
+    return found, () if punkt else NEEDS_PUNKT
+
+
+def official_spanish() -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The checks of M-IFEval's authors; where spaCy's trained models are not there, its rules alone."""
+    import spacy
+
+    load, missing = spacy.load, []
+
+    def or_rules_alone(name: str) -> Any:
+        if spacy.util.is_package(name):
+            return load(name)
+        missing.append(name)
+        return spacy.blank(name[:2])
+
+    spacy.load = or_rules_alone
+    from lm_eval.tasks.ifeval.multilingual import instructions_registry
+
+    return dict(instructions_registry.INSTRUCTION_DICT), NEEDS_SPACY if missing else ()
 
 
 def variants(answer: str, wants: dict[str, Any]) -> list[str]:
@@ -73,23 +98,27 @@ def main() -> None:
     )
     arguments.add_argument("data", type=Path, help="folder with m-ifeval/ and arena-hard-multilingual/")
     arguments.add_argument("--answers", type=int, default=12, help="answers put to each instruction")
+    arguments.add_argument("--language", choices=("en", "es"), default="en")
     given = arguments.parse_args()
-    registry, punkt = official()
+    registry, left_out = official(given.language)
     answers = [
         row.value["choices"][0]["turns"][0]["content"]
-        for row in read_rows(next((given.data / "arena-hard-multilingual").glob("answers-*-en.jsonl.gz")))
+        for row in read_rows(
+            next((given.data / "arena-hard-multilingual").glob(f"answers-*-{given.language}.jsonl.gz"))
+        )
     ]
     asked, agreed, followed, split = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
     number = 0
-    for row in read_rows(given.data / "m-ifeval" / "en_input_data.jsonl"):
+    (file,) = (given.data / "m-ifeval").glob(f"{given.language}_input_data.jsonl*")
+    for row in read_rows(file):
         for told, wants in zip(row.value["instruction_id_list"], row.value["kwargs"], strict=True):
             name = told.split(":", 1)[1]
-            if name in NEEDS_PUNKT and not punkt:
+            if name in left_out:
                 split[name] += 1
                 continue
-            theirs = registry[name](name)
+            theirs = registry[told](told)
             theirs.build_description(**{k: v for k, v in wants.items() if v is not None})
-            ours = Instruction(name, wants, "en")
+            ours = Instruction(name, wants, given.language)
             for _ in range(given.answers):
                 number += 1
                 for text in variants(answers[number * 7 % len(answers)], wants):
@@ -102,7 +131,7 @@ def main() -> None:
         print(f"{name:50} {asked[name]:8,} {followed[name]:8,} {agreed[name] / asked[name]:8.2%}")
     print(f"{'all':50} {asked.total():8,} {followed.total():8,} {agreed.total() / asked.total():8.2%}")
     for name, n in split.items():
-        print(f"not compared for want of NLTK's punkt_tab: {name} ({n} instructions)")
+        print(f"not compared for want of the model that parts sentences: {name} ({n} instructions)")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from calque.engines import Completion
 from calque.errors import DataError
-from calque.evaluation.evaluate import items_of
+from calque.evaluation.evaluate import evaluate, items_of
 from calque.evaluation.language_confusion import confusion
+from calque.records import Conversation
 
 ITALIAN = "Il tempo nel nord del paese è freddo."
 ENGLISH = "The weather in the north is cold."
@@ -61,6 +65,30 @@ def test_the_files_by_source(data_folder: Path, pattern: str, language: str, gro
     assert found.dropped == ()
     asked_in = "en" if "cross" in pattern else language
     assert {item.conversation[0].language for item in found.items} == {asked_in}
+
+
+class Answers:
+    """Gives its answers in turn."""
+
+    identity = "answers"
+
+    def __init__(self, *answers: str) -> None:
+        self.answers = answers
+
+    def complete(self, conversations: Sequence[Conversation], **_: Any) -> list[Completion]:
+        return [Completion(text, len(text), finished=True) for text in self.answers[: len(conversations)]]
+
+
+def test_an_answer_that_says_nothing_is_skipped_and_seen(tmp_path: Path) -> None:
+    file = tmp_path / "x.csv"
+    file.write_text("prompt,source,language\na,okapi,it\nb,okapi,it\nc,okapi,it\n", encoding="utf-8")
+    found = evaluate(
+        "language_confusion", [file], "it", Answers(ITALIAN, "", "Sì."), model="m", out=tmp_path / "o", seed=0
+    )
+    scores = {score.metric: score for score in found if score.benchmark == "language_confusion"}
+    assert (scores["line_pass"].value, scores["line_pass"].n) == (1.0, 1)
+    assert "|skipped:2|" in scores["line_pass"].signature
+    assert (scores["long_enough"].value, scores["long_enough"].n) == (pytest.approx(1 / 3), 3)
 
 
 def test_rows_of_other_languages_and_other_files(tmp_path: Path) -> None:

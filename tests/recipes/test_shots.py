@@ -100,7 +100,7 @@ def test_bad_settings_are_refused(project: Path, word: str, said: str) -> None:
 
 def test_bad_files_are_told_by_check(project: Path) -> None:
     recipe = str(project / "recipe.yaml")
-    with pytest.raises(RecipeError, match="dev.json: there is no such file"):
+    with pytest.raises(RecipeError, match=r"dev\.json: there is no such file"):
         benchmarks(project, "evaluate.shots=1", f"evaluate.examples.xquad={project}/dev.json")
     with pytest.raises(RecipeError, match="5 examples are to be shown, and there are 4"):
         list(check(recipe, ["evaluate.shots=5"]))

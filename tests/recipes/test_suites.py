@@ -49,11 +49,33 @@ def test_files_are_found_by_the_names_that_they_usually_have(tmp_path: Path) -> 
     assert names("xcopa", "zh") == ["xcopa/data/zh/test.zh.jsonl"]
     assert names("exams", "vi") == ["exams/multilingual-dev.jsonl.tar.gz"]
     assert names("xquad", "zh") == []
+    touch(
+        tmp_path,
+        "language-confusion/monolingual/okapi/it.csv", "language-confusion/crosslingual/okapi/it.csv.gz",
+        "ntrex128/newstest2019-src.eng.txt", "ntrex128/newstest2019-ref.zho-CN.txt", "ntrex128/newstest2019-ref.ita.txt.gz",
+        "tatoeba/tatoeba.swh-eng.swh", "tatoeba/tatoeba.swh-eng.eng", "tatoeba/tatoeba.tha-eng.tha",
+    )  # fmt: skip
+    assert names("language_confusion", "it") == [
+        "language-confusion/crosslingual/okapi/it.csv.gz", "language-confusion/monolingual/okapi/it.csv"
+    ]  # fmt: skip
+    for way in ("translation", "translation_into_english"):
+        assert names(way, "it") == [
+            "ntrex128/newstest2019-src.eng.txt",
+            "ntrex128/newstest2019-ref.ita.txt.gz",
+        ]
+        assert names(way, "zh") == [
+            "ntrex128/newstest2019-src.eng.txt",
+            "ntrex128/newstest2019-ref.zho-CN.txt",
+        ]
+        assert names(way, "sw") == ["tatoeba/tatoeba.swh-eng.eng", "tatoeba/tatoeba.swh-eng.swh"]
+        assert names(way, "th") == []  # one side alone
+        assert names(way, "en") == []
 
 
 def test_what_is_missing_or_of_no_use_is_told_with_its_source(project: Path) -> None:
     touch(project, "xcopa/data/it/test.it.jsonl")
     found = {(one.benchmark, one.language): one for one in look("all", ["it"], project)}
+    assert ("translation", "en") not in found
     assert found["xnli", "it"].why_not == "not found; from github.com/facebookresearch/XNLI"
     assert found["xcopa", "it"].questions == 0
     with pytest.raises(DataError, match="no file of the suite xcit is here for ar"):

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from calque.reports.asked import questions
+from calque.reports.asked import Asked, questions
+from calque.reports.counts import Counts
 from calque.reports.folder import read_run
 
 
@@ -36,3 +37,12 @@ def test_a_run_under_way_has_what_was_asked_so_far(make_run: Callable[..., Path]
     (folder / "steps" / "evaluate-base-xquad-ar" / "counts.json").unlink()
     found = questions(read_run(folder))
     assert [a.systems for a in found if a.language == "ar"] == [("alpaca-ar",)]
+
+
+def test_what_language_confusion_leaves_out_is_not_called_wrong() -> None:
+    def asked(benchmark: str) -> Asked:
+        counts = Counts("s", "evaluate", 1, 1, {}, notes={"prompt_too_long": 1})
+        return Asked(benchmark, "it", ("a",), True, counts)
+
+    assert asked("xquad").counts_as_wrong
+    assert not asked("language_confusion").counts_as_wrong

@@ -82,6 +82,9 @@ def test_prompts_that_did_not_fit_are_told(run_folder: Path) -> None:
     said = "xquad in ar (cross-ar): 2 of 40 prompts did not fit the model's context and count as wrong"
     assert said in printed(score_table(run_folder), 120)
     assert said in printed(show(run_folder), 120)
+    path.write_text(path.read_text().replace("prompt_too_long", "fewer_examples"))
+    said = "xquad in ar (cross-ar): 2 of 40 prompts had room for fewer examples only"
+    assert said in printed(score_table(run_folder), 120)
 
 
 def test_markup_in_a_name_is_text(run_folder: Path) -> None:

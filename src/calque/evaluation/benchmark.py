@@ -32,7 +32,7 @@ class Grader:
     reads_text: bool = True
 
     def answered(self, reply: Reply) -> bool:
-        """Whether there is anything to grade; what is not answered counts as wrong, never as left out."""
+        """Whether there is anything to grade. What is not answered counts as wrong, unless a metric does not apply to it."""
         return bool(reply.text.strip()) if self.reads_text else bool(reply.log_likelihoods)
 
 

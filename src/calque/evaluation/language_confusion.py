@@ -3,7 +3,9 @@
 CSV {prompt, language, source}, and of the cross-lingual prompts, which are in English, {location, phrasing} too. Every
 source has scores of its own; the headline is the mean over them, as in the official script. Of an answer:
 
-- `line_pass`: all its lines of five words or more are in the language. Answers without such a line are skipped.
+- `line_pass`: all its lines of five words or more are in the language. Answers without such a line, empty ones among them, are
+  skipped, as in the official script: they are neither right nor wrong.
+- `long_enough`: whether it has such a line. A model that answers little, or nothing, has high pass rates of the few that are left.
 - `line_accuracy`: the share of such lines.
 - `word_pass`, for languages in other scripts than the Latin, of answers that pass by line: no English word stands in such a
   line (one of the word list web2 with four letters or more, all small).
@@ -36,6 +38,7 @@ from calque.languages import code_or_name
 from calque.languages import language as language_of
 from calque.records import Message, Provenance, Rejected
 
+METRICS = ("line_pass", "line_accuracy", "word_pass", "long_enough")
 _LATIN_WORD = re.compile(r"(?<![A-Za-z\u00C0-\u024F])[a-z]{4,}(?![A-Za-z\u00C0-\u024F])")
 _PUNCTUATION = str.maketrans({**dict.fromkeys(string.punctuation + "،", None), "—": " "})
 
@@ -102,7 +105,8 @@ def _english_words() -> frozenset[str]:
 
 
 def _grade(item: Item, reply: Reply) -> dict[str, float]:
-    return confusion(reply.text, item.language)
+    found = confusion(reply.text, item.language)
+    return {**found, "long_enough": float(bool(found))}
 
 
 LANGUAGE_CONFUSION = Benchmark(
@@ -110,7 +114,7 @@ LANGUAGE_CONFUSION = Benchmark(
     about="Language Confusion Benchmark: CSV files",
     form=None,
     read=read,
-    graders=lambda _language: (Grader("identify", ("line_pass", "line_accuracy", "word_pass"), _grade),),
+    graders=lambda _language: (Grader("identify", METRICS, _grade),),
     verdict="line_pass",
     max_new_tokens=512,
     ending=".csv",

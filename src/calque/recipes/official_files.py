@@ -16,13 +16,25 @@ AS_OTHERS_SAY = {"ja": ("jp",), "zh": ("zh-s", "zho-CN"), "ar": ("arb",), "sw": 
 class Official:
     """The usual names of a benchmark's files, the best first, and where they come from.
 
-    {code}, {name} (English, or the language's own) and {flores} (`deu_Latn`) stand for the language.
+    {code}, {name} (English, or the language's own), {iso} (`deu`) and {flores} (`deu_Latn`) stand for the language. Two
+    patterns in one place are two files that go together, one of each. `in_english` is false where there is nothing to ask in English.
     """
 
-    patterns: tuple[str, ...]
+    patterns: tuple[str | tuple[str, str], ...]
     source: str
+    in_english: bool = True
 
 
+_PARALLEL = Official(
+    (
+        ("**/flores*/devtest/eng_Latn.devtest*", "**/flores*/devtest/{flores}.devtest*"),
+        "**/flores*/**/en_to_{flores}.jsonl*",
+        ("**/newstest2019-src.eng.txt*", "**/newstest2019-ref.{iso}.txt*"),
+        ("**/tatoeba.{iso}-eng.eng*", "**/tatoeba.{iso}-eng.{iso}*"),
+    ),
+    "FLORES-200, github.com/MicrosoftTranslator/NTREX, or github.com/facebookresearch/LASER (Tatoeba)",
+    in_english=False,
+)
 OFFICIAL = {
     "xquad": Official(("**/xquad.{code}.json*",), "github.com/google-deepmind/xquad"),
     "mlqa": Official(
@@ -81,6 +93,12 @@ OFFICIAL = {
         ("**/{code}_input_data.jsonl*", "**/{code}_sea_ifeval.jsonl*"),
         "github.com/lightblue-tech/M-IFEval",
     ),
+    "translation": _PARALLEL,
+    "translation_into_english": _PARALLEL,
+    "language_confusion": Official(
+        ("**/language[-_]confusion/**/{code}.csv*", "**/test_sets/*lingual/**/{code}.csv*"),
+        "github.com/for-ai/language-confusion, test_sets",
+    ),
     "open": Official(
         ("**/vicuna*/**/questions_{name}.jsonl*",), "github.com/FreedomIntelligence/MultilingualSIFT"
     ),
@@ -95,27 +113,33 @@ SUITES = {
 
 def find(benchmark: str, code: str, folder: Path) -> list[Path]:
     """The files of a benchmark in a language, by the first of its usual names that is there."""
+    if code == "en" and not OFFICIAL[benchmark].in_english:
+        return []
     for pattern in OFFICIAL[benchmark].patterns:
-        for filled in _filled(pattern, code):
-            found = sorted(path for path in folder.glob(filled) if not path.name.startswith("."))
-            if found:
-                return found
+        together = (pattern,) if isinstance(pattern, str) else pattern
+        for filled in _filled(together, code):
+            found = [
+                sorted(path for path in folder.glob(one) if not path.name.startswith(".")) for one in filled
+            ]
+            if all(found):
+                return found[0] if len(found) == 1 else [paths[0] for paths in found]
     return []
 
 
-def _filled(pattern: str, code: str) -> Iterator[str]:
-    """The pattern for each way in which files name the language."""
+def _filled(patterns: tuple[str, ...], code: str) -> Iterator[tuple[str, ...]]:
+    """The patterns for each way in which files name the language."""
     language = language_of(code)
     codes = (code, *AS_OTHERS_SAY.get(code, ()))
     long = [alias for alias in language.aliases if len(alias) == 3 and alias.isalpha()]
     scripts = FLORES_SCRIPTS.get(language.script, (language.script,))
     names = {
         "code": codes,
+        "iso": (*long, *(name for name in codes if name not in (code, *long) and len(name) > 2)),
         "name": (language.name, language.native_name),
         "flores": tuple(f"{iso}_{script}" for iso in long for script in scripts),
     }
-    key = next((key for key in names if f"{{{key}}}" in pattern), "")
+    key = next((key for key in names if any(f"{{{key}}}" in pattern for pattern in patterns)), "")
     if not key:
-        yield pattern
+        yield patterns
     for value in names.get(key, ()):
-        yield pattern.replace(f"{{{key}}}", value)
+        yield tuple(pattern.replace(f"{{{key}}}", value) for pattern in patterns)

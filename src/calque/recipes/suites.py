@@ -42,6 +42,7 @@ def look(
         _look(benchmark, code, data, prompt_language, shots)
         for benchmark in SUITES[suite]
         for code in codes_of(languages)
+        if code != "en" or OFFICIAL[benchmark].in_english
     )
     if not any(one.questions for one in found):
         sources = "; ".join(f"{name}: {OFFICIAL[name].source}" for name in SUITES[suite])

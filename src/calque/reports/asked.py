@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from calque.reports.counts import Counts
 from calque.reports.run import Run
 
+OF_LANGUAGE = ("language_confusion",)  # all of its metrics are of the language that answers are in
 TOO_LONG = "prompt_too_long"
 FEWER = "fewer_examples"
 
@@ -24,8 +25,13 @@ class Asked:
 
     @property
     def too_long(self) -> int:
-        """How many prompts left no room for an answer in the model's context; they count as wrong."""
+        """How many prompts left no room for an answer in the model's context."""
         return self.counts.notes.get(TOO_LONG, 0)
+
+    @property
+    def counts_as_wrong(self) -> bool:
+        """Whether what is not answered is wrong; else it is left out of the scores, which say so."""
+        return self.benchmark not in OF_LANGUAGE
 
     @property
     def with_fewer(self) -> int:

@@ -44,7 +44,8 @@ def _no_room(run: Run) -> Iterator[Text]:
         of = numbers.count(asked.counts.kept)
         if asked.too_long:
             share = f"{numbers.count(asked.too_long)} of {of}"
-            text = f"{which}: {share} prompts did not fit the model's context and count as wrong"
+            told = "count as wrong" if asked.counts_as_wrong else "are left out of its pass rates"
+            text = f"{which}: {share} prompts did not fit the model's context and {told}"
             yield Text(text, style="yellow")
         if asked.with_fewer:
             share = f"{numbers.count(asked.with_fewer)} of {of}"
