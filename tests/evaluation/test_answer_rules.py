@@ -38,6 +38,7 @@ from calque.evaluation.statistics import mean_interval, paired_difference, strat
         ("calque", "th", "ไทย 5", ["ไ", "ท", "ย", "5"]),
         ("calque", "en", "The", ["the"]),  # nothing but articles: they stay
         ("mlqa", "en", "The", []),
+        ("calque", "en", "a \U000116d0", ["\U000116d0"]),  # newer than the interpreter
     ],
 )
 def test_words_by_hand(rules: NormaliserName, language: str, text: str, words: list[str]) -> None:

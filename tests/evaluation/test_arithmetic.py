@@ -41,6 +41,7 @@ from calque.records import Conversation
         ("\\boxed{42}", "42"),
         ("1.234.567", "1234567"),
         ("version 1.2.3", "3"),
+        ("18 of \U000116d0", "18"),  # a digit of a newer Unicode than the interpreter knows
     ],
 )
 def test_the_last_number(answer: str, number: str) -> None:

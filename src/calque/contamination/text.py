@@ -21,7 +21,7 @@ def folded(text: str) -> str:
     if text.isascii():
         return text.lower()
     plain = unicodedata.normalize("NFKC", text).casefold().translate(_COMES_AND_GOES)
-    return str(_DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), plain))
+    return str(_DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0], digit[0])), plain))
 
 
 def units(text: str) -> list[str]:

@@ -32,7 +32,7 @@ def fold(text: str, language: Language) -> str:
     to spaces.
     """
     text = _letters(unicodedata.normalize("NFKC", text), language)
-    text = _DIGIT.sub(lambda match: str(unicodedata.decimal(match[0])), text)
+    text = _DIGIT.sub(lambda match: str(unicodedata.decimal(match[0], match[0])), text)
     text = _THOUSANDS.sub(lambda match: match[0].replace(match[1], ""), text)
     text = _DECIMAL.sub(_POINT, text)
     text = _INITIALS.sub(lambda match: match[0].replace(".", ""), text)

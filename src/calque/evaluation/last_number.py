@@ -41,7 +41,7 @@ def _plain(text: str) -> str:
     # NFKC would make plain spaces of those that part thousands
     kept = text.replace("\u00a0", "'").replace("\u2009", "'").replace("\u202f", "'")
     folded = unicodedata.normalize("NFKC", kept)
-    return str(regex.sub(r"(?![0-9])\p{Nd}", lambda digit: str(unicodedata.decimal(digit[0])), folded))
+    return str(regex.sub(r"(?![0-9])\p{Nd}", lambda digit: str(unicodedata.decimal(digit[0], " ")), folded))
 
 
 def _value(number: str) -> Decimal:
