@@ -61,6 +61,21 @@ def test_a_stage_for_all_languages_is_shared(project: Path) -> None:
     assert "earlier_adapter" not in alone.settings
 
 
+def test_all_stages_of_another_are_a_measure_for_what_starts_from_the_base(project: Path) -> None:
+    with_systems(
+        project,
+        "second: {mix: {x-instructions: all}, starts_from: {system: en-alpaca}}",
+        "long: {mix: {x-instructions: all}, matched_to: {system: second, by: steps, stages: all}}",
+        "late: {mix: {x-instructions: all}, starts_from: {system: en-alpaca}, matched_to: {system: second, by: steps, stages: all}}",
+        "third: {mix: {x-instructions: all}, starts_from: {system: long}}",
+        "again: {mix: {x-instructions: all}, matched_to: {system: third, by: steps, stages: all}}",
+    )
+    assert problems(project) == [
+        (19, "systems.late.matched_to.stages: late-it has an earlier stage of its own", "say stages: last, or let it start from the base"),
+        (21, "systems.again.matched_to.stages: long-it is itself matched to another", "say stages: last"),
+    ]  # fmt: skip
+
+
 def test_what_becomes_of_the_adapter_under_full_tuning(project: Path) -> None:
     with_systems(
         project,

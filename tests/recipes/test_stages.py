@@ -153,11 +153,14 @@ def test_killed_in_a_later_stage_the_same_bytes_come_out(staged: Path) -> None:
 def test_a_paced_stage_writes_what_it_admitted_and_others_are_matched_to_what_counted(staged: Path) -> None:
     path = staged / "recipe.yaml"
     control = "  control: {mix: {translations: all}, matched_to: {system: third, by: trained_tokens}}\n"
+    for by in ("steps", "trained_tokens"):
+        control += f"  all-{by}: {{mix: {{translations: all}}, matched_to: {{system: third, by: {by}, stages: all}}}}\n"
     path.write_text(
         path.read_text("utf-8").replace("comparisons:", control + "comparisons:"), encoding="utf-8"
     )
     listener = run(staged, *LORA, "systems.third.tuning.pacing={order: easiest-first, until: 1}")
-    assert tunings(listener)[-2:] == ["tune-third-it", "tune-control-it"]
+    order = tunings(listener)
+    assert order.index("tune-third-it") < order.index("tune-control-it")
     steps = {
         s["name"]: s["counts"] for s in json.loads((staged / "run/manifest.json").read_text("utf-8"))["steps"]
     }
@@ -167,6 +170,10 @@ def test_a_paced_stage_writes_what_it_admitted_and_others_are_matched_to_what_co
     assert (
         abs(control_["trained_tokens"] - third["trained_tokens"]) <= third["trained_tokens"] / third["steps"]
     )
+    stages = [steps[f"tune-{name}"] for name in ("en-alpaca", "second-it", "third-it")]
+    assert steps["tune-all-steps-it"]["steps"] == sum(stage["steps"] for stage in stages)
+    trained, enough = steps["tune-all-trained_tokens-it"], sum(stage["trained_tokens"] for stage in stages)
+    assert abs(trained["trained_tokens"] - enough) <= enough / trained["steps"]
     rows = (staged / "run/steps/tune-third-it/pace.jsonl").read_text("utf-8").splitlines()
     assert {json.loads(row)["group"] for row in rows} == {"en translation", "it translation"}
     assert not (staged / "run/steps/tune-control-it/pace.jsonl").exists()

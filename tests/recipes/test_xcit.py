@@ -171,11 +171,17 @@ def test_the_grid_of_ablations_is_sound(project: Path) -> None:
     for name, by in (
         ("without-chat-steps", "steps"),
         ("plug-tokens", "trained_tokens"),
+        ("plug-steps", "steps"),
+        ("crossalpaca-steps", "steps"),
         ("no-pace-tokens", "trained_tokens"),
     ):
         match = by_role[name].matched_to
         assert match is not None
         assert (match.system.name, match.by) == ("xcit-it", by)
+        assert [stage.name for stage in match.stages] == ["xcit-it"]
+    whole = by_role["mixed-tokens"].matched_to
+    assert whole is not None
+    assert [stage.name for stage in whole.stages] == ["english", "xcit-it"]
     assert by_role["merged"].starts_from is not None
     assert by_role["merged"].starts_from.adapter == "merge"
     assert by_role["no-pace"].tuning.pacing.order == "none"

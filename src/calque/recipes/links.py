@@ -150,7 +150,22 @@ class Links:
             reason = "is itself matched to another" if other.matched_to else "is not tuned"
             self._tell(at, f"{match.system} {reason if others else 'is left out'}")
             return None
-        return replace(system, matched_to=ResolvedMatch(others[0], match.by))
+        stages = others[0].stages if match.stages == "all" else others
+        if match.stages == "all" and not self._all_stages_count(system, stages, at):
+            return None
+        return replace(system, matched_to=ResolvedMatch(others[0], match.by, tuple(stages)))
+
+    def _all_stages_count(self, system: ResolvedSystem, stages: Sequence[ResolvedSystem], at: Loc) -> bool:
+        """Whether all stages of another can be this one's measure; what stands against it is told."""
+        if system.starts_from is not None:
+            remedy = "say stages: last, or let it start from the base"
+            self._tell((*at, "stages"), f"{system.name} has an earlier stage of its own", remedy)
+            return False
+        for stage in stages[:-1]:
+            if self.recipe.systems[stage.role].matched_to is not None:
+                self._tell((*at, "stages"), f"{stage.name} is itself matched to another", "say stages: last")
+                return False
+        return True
 
     def _refuse_circles(self) -> None:
         for role in self.recipe.systems:

@@ -85,10 +85,11 @@ class ResolvedSystem:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedMatch:
-    """Another system, and what of its tuning this one's is to equal."""
+    """Another system, and what of its tuning this one's is to equal: of its last stage, or of all its stages."""
 
     system: ResolvedSystem
     by: Literal["steps", "trained_tokens"]
+    stages: tuple[ResolvedSystem, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,6 +188,10 @@ class Match(Form):
     by: Literal["steps", "trained_tokens"] = Field(
         description="what is to be equal: optimiser steps, or tokens trained on (to the nearest step)"
     )
+    stages: Literal["last", "all"] = Field(
+        "last",
+        description="what of the other counts: its last stage, or its earlier ones too (for a system that starts from the base)",
+    )
 
 
 class Start(Form):

@@ -49,22 +49,24 @@ class Tune:
         if not _is_paced(self.system):
             del settings["pacing"]
         if self.system.matched_to is not None:
-            other = self.system.matched_to.system.tuning.model_dump(mode="json", include=set(EXTENT))
+            match = self.system.matched_to
+            extents = [stage.tuning.model_dump(mode="json", include=set(EXTENT)) for stage in match.stages]
             settings = {key: value for key, value in settings.items() if key not in ENDS}
-            settings["matched_to"] = {"by": self.system.matched_to.by, **other}
+            settings["matched_to"] = {"by": match.by, "stages": extents}
         if self.system.starts_from is not None:
             settings["earlier_adapter"] = self.system.starts_from.adapter
         return {**settings, "seed": self.seed}
 
     @property
     def after(self) -> tuple[str, ...]:
-        """The encoded mixture, that of the system it is matched to, and the model of the one it starts from.
+        """The encoded mixture, those of the stages it is matched to, and the model of the one it starts from.
 
-        How many tokens a paced system is trained on, only its tuning tells: then it comes first.
+        How many tokens a paced stage is trained on, only its tuning tells: then it comes first.
         """
         names = [f"encode-{self.system.name}"]
         if self.system.matched_to is not None:
-            names.append(f"{'tune' if self._by_outcome else 'encode'}-{self.system.matched_to.system.name}")
+            stages = self.system.matched_to.stages
+            names += [f"{'tune' if self._by_outcome(stage) else 'encode'}-{stage.name}" for stage in stages]
         if self.system.starts_from is not None:
             names.append(self._earlier)
         return tuple(dict.fromkeys(names))
@@ -103,13 +105,12 @@ class Tune:
         summed = ["tokens", "trained_tokens", "examples", *(["refreshed_tokens"] if tuned.pace else [])]
         return {"steps": len(tuned.log), **{name: sum(row[name] for row in tuned.log) for name in summed}}
 
-    @property
-    def _by_outcome(self) -> bool:
-        """Whether it is matched to what another's pace let count. Of two paced ones the plans are matched."""
+    def _by_outcome(self, stage: ResolvedSystem) -> bool:
+        """Whether it is matched to what a stage's pace let count. Of two paced ones the plans are matched."""
         match = self.system.matched_to
         if match is None or match.by == "steps":
             return False
-        return _is_paced(match.system) and not _is_paced(self.system)
+        return _is_paced(stage) and not _is_paced(self.system)
 
     @property
     def _earlier(self) -> str:
@@ -151,17 +152,20 @@ class Tune:
         match = self.system.matched_to
         if match is None:
             return self.system.tuning
-        if self._by_outcome:
-            trained = int(_step(work.after[f"tune-{match.system.name}"])["counts"]["trained_tokens"])
-            return self.system.tuning.model_copy(update={"steps": None, "trained_tokens": trained})
+        amount = sum(self._amount(stage, match.by, work) for stage in match.stages)
+        ends = {**dict.fromkeys(("steps", "trained_tokens")), match.by: amount}
+        return self.system.tuning.model_copy(update=ends)
+
+    def _amount(self, stage: ResolvedSystem, by: Literal["steps", "trained_tokens"], work: Work) -> int:
+        """Steps, or tokens trained on, of a stage of the system that this one is matched to."""
         from calque.tuning.batch import plan_of
         from calque.tuning.encode import read_encoded
 
-        other = read_encoded(work.after[f"encode-{match.system.name}"])
-        plan = plan_of(other, match.system.tuning, self.seed, tokens_per_batch=1)
-        amount = len(plan) if match.by == "steps" else plan.trained_tokens()
-        ends = {**dict.fromkeys(("steps", "trained_tokens")), match.by: amount}
-        return self.system.tuning.model_copy(update=ends)
+        if self._by_outcome(stage):
+            return int(_step(work.after[f"tune-{stage.name}"])["counts"]["trained_tokens"])
+        encoded = read_encoded(work.after[f"encode-{stage.name}"])
+        plan = plan_of(encoded, stage.tuning, self.seed, tokens_per_batch=1)
+        return len(plan) if by == "steps" else plan.trained_tokens()
 
     def _write(self, work: Work, tuned: Tuned, stages: list[dict[str, Any]]) -> None:
         from calque.tuning.checkpoint import discard_checkpoints
