@@ -50,7 +50,7 @@ class Seen:
     keys: set[str] = field(default_factory=set)
 
 
-def model_app(engine: Any, seen: Seen, *, key: str = "") -> FastAPI:
+def model_app(engine: Any, seen: Seen, *, key: str = "", echoes: bool = True) -> FastAPI:
     """An engine of ours behind chat and plain completions (greedy, or with temperature; echo with log-probabilities)."""
     app = FastAPI()
     lock = threading.Lock()
@@ -90,9 +90,12 @@ def model_app(engine: Any, seen: Seen, *, key: str = "") -> FastAPI:
             with lock:
                 (written,) = engine._generate([ids], body["max_tokens"], None)
             answer, finished = engine.encoder.decode(written)
-            return JSONResponse(
-                {"choices": [{"text": answer, "finish_reason": "stop" if finished else "length"}]}
-            )
+            length = written.index(engine.stop_id) if engine.stop_id in written else len(written)
+            usage = {"prompt_tokens": len(ids), "completion_tokens": length}
+            reason = "stop" if finished else "length"
+            return JSONResponse({"choices": [{"text": answer, "finish_reason": reason}], "usage": usage})
+        if not echoes:
+            return JSONResponse({"error": {"message": "Only no echo is supported"}}, 400)
         with lock, torch.no_grad():
             shares = engine.model(torch.tensor([ids])).logits[0].float().log_softmax(-1)
         values, offsets, tokens, at = [], [], [], 0
@@ -104,9 +107,9 @@ def model_app(engine: Any, seen: Seen, *, key: str = "") -> FastAPI:
             at += len(piece)
         values, offsets, tokens = [*values, -1.0], [*offsets, at], [*tokens, "x"]
         given = {"token_logprobs": values, "text_offset": offsets, "tokens": tokens}
-        return JSONResponse(
-            {"choices": [{"text": body["prompt"] + "x", "finish_reason": "length", "logprobs": given}]}
-        )
+        usage = {"prompt_tokens": len(ids), "completion_tokens": 1}
+        choice = {"text": body["prompt"] + "x", "finish_reason": "length", "logprobs": given}
+        return JSONResponse({"choices": [choice], "usage": usage})
 
     return app
 

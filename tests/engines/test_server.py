@@ -18,6 +18,7 @@ from tests.loopback import FAULTS, Proxy, Seen, model_app, served
 from calque.engines import Completion, Failure, Sampling
 from calque.engines.asking import Limits
 from calque.engines.loading import ModelFiles, load_model, load_tokenizer
+from calque.engines.price import Price, Purse
 from calque.engines.server import ServerEngine
 from calque.engines.store import RequestStore
 from calque.engines.stored import StoredEngine
@@ -92,9 +93,79 @@ def test_choices_by_echo_have_the_likelihoods_of_this_process(engine: Transforme
     assert written == [(a.text, a.finished) for a in engine.complete(asked, max_new_tokens=6)]
     with pytest.raises(ModelError, match="cannot be compared by chat completions"):
         ServerEngine(url, "m").choose(asked, choices)
+    with pytest.raises(ModelError, match="cannot be compared without echo"):
+        ServerEngine(url, "m", template="plain", echo=False).choose(asked, choices)
     turns = (*ask("a"), Message("assistant", "b", "en"), *ask("c"))
     with pytest.raises(ModelError, match="several turns"):
         made.complete([turns], max_new_tokens=4)
+
+
+def test_scores_know_what_they_cost(engine: TransformersEngine, url: str, seen: Seen, tmp_path: Path) -> None:
+    """Three requests: the prompt, and the prompt with each of two choices; one token is written for each."""
+    with RequestStore(tmp_path / "requests.sqlite") as store:
+        purse = Purse("here", Price(1.0, 10.0))
+        made = StoredEngine(ServerEngine(url, "m", template="plain", limits=QUICK), store, purse)
+        (found,) = made.choose([ask("the dog")], [("A", "B")])
+        texts = [body["prompt"] for body in seen.bodies]
+        lengths = [len(engine.encoder.tokenizer(text)["input_ids"]) for text in texts]
+        assert sorted(text[-1] for text in texts) == ["A", "B", "\n"]
+        assert (made.counts.prompt_tokens, made.counts.tokens) == (sum(lengths), 3)
+        assert store.spent("here") == pytest.approx((sum(lengths) + 30) / 1e6)
+        again = StoredEngine(ServerEngine(url, "m", template="plain", limits=QUICK), store, purse)
+        assert again.choose([ask("the dog")], [("A", "B")]) == [found]
+        assert store.spent("here") == pytest.approx((sum(lengths) + 30) / 1e6)
+        assert len(seen.bodies) == 3
+
+
+def test_a_server_without_echo_is_told_from_one_that_fails(engine: TransformersEngine, seen: Seen) -> None:
+    with (
+        served(model_app(engine, seen, echoes=False)) as url,
+        pytest.raises(EngineError, match=r"sends no prompt back \(status 400\)(.|\n)*say echo: false"),
+    ):
+        ServerEngine(url, "m", template="plain", limits=QUICK).choose([ask("a")] * 50, [("A", "B")] * 50)
+    app, sent = FastAPI(), []
+
+    @app.post("/v1/completions")
+    def text(body: dict[str, Any]) -> Response:
+        sent.append(body)
+        told = {"content": [{"token": "x", "logprob": -1.0}]}  # of what was written alone, in another form
+        choice = {"text": "x", "finish_reason": "length", "logprobs": told}
+        return JSONResponse({"choices": [choice], "usage": {"prompt_tokens": 9, "completion_tokens": 1}})
+
+    with served(app) as url, pytest.raises(EngineError, match="tells no log-probabilities of a prompt"):
+        ServerEngine(url, "m", template="plain", limits=Limits(concurrency=1)).choose([ask("a")], [("A",)])
+    assert len(sent) == 1
+
+
+def test_a_server_that_refuses_everything_is_not_asked_on(seen: Seen) -> None:
+    app = saying(400, {"error": {"message": "temperature is not supported"}})
+    with served(app) as url, pytest.raises(EngineError, match=r"refuses every request: .*temperature is not"):
+        ServerEngine(url, "m", limits=QUICK).complete([ask(f"{i}") for i in range(500)], max_new_tokens=1)
+    assert app.state.requests <= 40
+
+
+def test_an_answer_that_is_withheld_is_final_and_thoughts_without_an_answer_are_an_empty_one() -> None:
+    app, count = FastAPI(), itertools.count()
+    said = [
+        ({"content": "..."}, "content_filter"),
+        ({"content": None}, "content_filter"),
+        ({"content": None, "reasoning_content": "hm"}, "length"),
+    ]
+
+    @app.post("/v1/chat/completions")
+    def chat() -> Response:
+        message, reason = said[next(count)]
+        usage = {"prompt_tokens": 5, "completion_tokens": 3}
+        choice = {"message": message, "finish_reason": reason}
+        return JSONResponse({"choices": [choice], "usage": usage})
+
+    with served(app) as url:
+        made = ServerEngine(url, "m", limits=Limits(concurrency=1, attempts=3))
+        found = [a for _, a in made.answers([ask(f"{i}") for i in range(3)], max_new_tokens=3)]
+    assert [a.reason for a in found if isinstance(a, Failure) and a.final] == ["withheld", "withheld"]
+    assert (found[0].tokens, found[0].prompt_tokens) == (3, 5)
+    assert found[2] == Completion("", 3, False)
+    assert next(count) == 3
 
 
 def test_with_thirty_per_cent_faults_every_answer_comes_once(

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from calque.engines import Completion, Failure, Sampling, Scores
+from calque.engines.price import Price, Purse
 from calque.engines.store import RequestStore
 from calque.engines.stored import StoredEngine
-from calque.evaluation.judge import Contest, Judged, Mode, Price, judge
+from calque.evaluation.judge import Contest, Judged, Mode, judge
 from calque.evaluation.judge_quality import Known, known_contests, quality
 from calque.evaluation.verdicts import HowGood, Which, read_verdict
 from calque.evaluation.win_rates import controlled, rates
@@ -73,10 +74,10 @@ def run(
     path: Path,
     contests: Sequence[Contest],
     mode: Mode = "pairwise",
-    price: Price | None = None,
+    purse: Purse | None = None,
 ) -> list[Judged]:
     with RequestStore(path / "requests.sqlite") as store:
-        return judge(contests, StoredEngine(script, store), judge_wording, mode=mode, price=price)
+        return judge(contests, StoredEngine(script, store, purse), judge_wording, mode=mode)
 
 
 def contest(first: str, second: str, item: str = "1") -> Contest:
@@ -150,16 +151,23 @@ def test_answers_without_a_verdict_cost_what_they_cost(tmp_path: Path) -> None:
 
 
 def test_a_budget_ends_it_before_it_is_passed(tmp_path: Path) -> None:
-    """Each contest reads 200 tokens and writes 20: at 1 and 10 a million, 400 millionths."""
+    """A request reads 100 tokens and writes 10: at 1 and 10 a million, 200 millionths, two of them for a contest.
+
+    Of 0.05, the first portion is 5 requests (by their length and the room for an answer, 0.009 at most), then as the mean has it.
+    """
     many = [contest(POOR + f" {i}", GOOD + f" {i}", str(i)) for i in range(400)]
-    found = run(Script(lambda _a, _b: verdict("A")), tmp_path, many, price=Price(1.0, 10.0, 0.05))
-    told = rates(found, 0, Price(1.0, 10.0))
-    assert [j.failure for j in found].count("over_budget") == 400 - 16
-    assert told.decided == 16
-    assert told.cost == pytest.approx(16 * 400e-6)
-    whole = run(Script(lambda _a, _b: verdict("A")), tmp_path, many, price=Price(1.0, 10.0, 0.2))
+    price = Price(1.0, 10.0)
+    judge_of = Script(lambda _a, _b: verdict("A"))
+    found = run(judge_of, tmp_path, many, purse=Purse("judge", price, 0.05))
+    told = rates(found, 0, price)
+    asked = len(judge_of.asked)
+    assert 230 <= asked <= 250
+    assert told.decided == asked // 2
+    assert [j.failure for j in found].count("over_budget") == 400 - asked // 2
+    assert told.cost == pytest.approx(asked // 2 * 400e-6)
+    whole = run(Script(lambda _a, _b: verdict("A")), tmp_path, many, purse=Purse("judge", price, 0.3))
     assert all(j.winner == "tie" for j in whole)
-    assert rates(whole, 0, Price(1.0, 10.0)).cost == pytest.approx(0.16)
+    assert rates(whole, 0, price).cost == pytest.approx(0.16)
 
 
 def test_single_ratings(tmp_path: Path) -> None:

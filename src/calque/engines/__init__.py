@@ -28,7 +28,7 @@ class Completion:
 class Failure:
     """Why there is no answer; never an answer itself. `reason` is a short fixed key to count by (`timeout`).
 
-    What was written all the same, and is of no use, has cost tokens.
+    What was written all the same, and is of no use, has cost tokens. `final` failures would be the same if asked again.
     """
 
     reason: str
@@ -36,8 +36,28 @@ class Failure:
     tokens: int = field(default=0, compare=False)
     prompt_tokens: int = field(default=0, compare=False)
 
+    @property
+    def final(self) -> bool:
+        """Whether the server, or the model behind it, will not answer this; rather than that it could not just now."""
+        return self.reason in FINAL
 
+
+FINAL = frozenset({"refused", "withheld", "token_across", "no_probability"})
 Scores = tuple[float, ...]  # log-likelihoods of choices, in nats
+
+
+class CountedScores(Scores):
+    """Log-likelihoods for which a server was asked: `prompt_tokens` were read for them, `tokens` written."""
+
+    tokens: int = 0
+    prompt_tokens: int = 0
+
+    @classmethod
+    def of(cls, scores: Iterable[float], tokens: int, prompt_tokens: int) -> CountedScores:
+        """These, at that cost."""
+        made = cls(scores)
+        made.tokens, made.prompt_tokens = tokens, prompt_tokens
+        return made
 
 
 @dataclass(frozen=True, slots=True)

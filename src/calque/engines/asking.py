@@ -24,6 +24,7 @@ import httpx2
 import stamina
 
 from calque.engines import Failure
+from calque.engines.wire import NO_ECHO
 from calque.errors import CalqueError, EngineError, Problem
 
 Answer = TypeVar("Answer")
@@ -33,6 +34,7 @@ AGAIN = frozenset({408, 409, 425, 429})
 QUOTED = 300  # characters of what a server said
 CONNECT = 10.0  # seconds
 HOPELESS = 8  # requests that failed, each after all its tries, when none was answered
+REFUSED = 32  # requests that the server refused, when none was answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +55,15 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Request(Generic[Answer]):
-    """A body to be posted, and what reads the answer out of the JSON that comes (a `ValueError`: it is none)."""
+    """A body to be posted, and what reads the answer out of the JSON that comes (a `ValueError`: it is none).
+
+    A failure that is read out of it is not tried again.
+    """
 
     place: int
     path: str
     body: dict[str, Any]
-    read: Callable[[Any], Answer]
+    read: Callable[[Any], Answer | Failure]
 
 
 def ask(
@@ -115,6 +120,7 @@ class _Asker(Generic[Answer]):
         self.deadline = None if limits.total is None else time.monotonic() + limits.total
         self.answered = 0
         self.failed_in_a_row = 0
+        self.refused = 0
         self.stopped = False
         self.limit_name = "max_tokens"
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -183,7 +189,12 @@ class _Asker(Generic[Answer]):
 
     def _lost(self, failure: Failure) -> None:
         """Count a failure; where there never was an answer, it is the server."""
-        if failure.reason in ("refused", "out_of_time", "not_asked"):
+        if failure.reason == "refused" and not self.answered:
+            self.refused += 1
+            if self.refused >= REFUSED:
+                message = f"the server refuses every request: {failure.detail}"
+                raise EngineError(Problem(message, self.url, remedy="change what it does not like"))
+        if failure.final or failure.reason in ("out_of_time", "not_asked"):
             return  # by the request's own fault, or by ours
         self.failed_in_a_row += 1
         if not self.answered and self.failed_in_a_row >= HOPELESS:
@@ -261,6 +272,9 @@ class _Asker(Generic[Answer]):
                     remedy="give the address up to /v1, and the model's name as the server knows it",
                 )
             )
+        if request.body.get("echo") and "echo" in said.lower():
+            message = f"the server sends no prompt back (status {status}), so that choices cannot be compared: {said}"
+            raise EngineError(Problem(message, self.url, remedy=NO_ECHO))
         if (
             status == httpx2.codes.BAD_REQUEST
             and "max_completion_tokens" in said

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property, partial
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
-from urllib.parse import urlsplit
 
-from calque.engines import Completion, Failure, Progress, Sampling, Scores, in_order
+from calque.engines import Completion, CountedScores, Failure, Progress, Sampling, Scores, in_order
+from calque.engines.address import fault_of, is_loopback
 from calque.engines.asking import Limits, Request, ask
 from calque.engines.store import canonical
 from calque.engines.stored import whole
-from calque.engines.wire import chat_body, completion_body, echo_body, read_chat, read_completion, read_echo
+from calque.engines.wire import (
+    Echo,
+    chat_body,
+    completion_body,
+    echo_body,
+    likelihood,
+    read_chat,
+    read_completion,
+    read_echo,
+)
 from calque.errors import EngineError, ModelError, Problem
 from calque.prompts.render import TemplateRenderer, load_template
 from calque.records import Conversation
@@ -26,6 +34,7 @@ NO_CHOICES = "score what it writes, or set the engine's template (alpaca, plain,
 class ServerEngine:
     """Chat completions of one model; with a `template` of ours, plain completions, and log-likelihoods of choices.
 
+    `echo` says that /completions can send a prompt back with its log-probabilities, without which there are none of choices.
     `key` is the name of the environment variable that holds the key, or empty. `revision` is any word that tells apart
     what goes by one name (a served checkpoint). `parameters` go into every request as they stand.
     """
@@ -35,20 +44,14 @@ class ServerEngine:
     revision: str = ""
     key: str = ""
     template: str = "chat"
+    echo: bool = True
     parameters: Mapping[str, Any] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
         """Refuse addresses that are none, or that hold a password."""
-        address = urlsplit(self.url)
-        if address.scheme not in ("http", "https") or not address.hostname:
-            remedy = "give it as http://HOST:PORT/v1"
-            raise ModelError(Problem("this is no address of a server", self.url, remedy=remedy))
-        if address.username or address.password:
-            remedy = "name an environment variable as `key`"
-            raise ModelError(
-                Problem("a server's address must hold no password", address.hostname, remedy=remedy)
-            )
+        if (fault := fault_of(self.url)) is not None:
+            raise ModelError(fault)
 
     @cached_property
     def identity(self) -> str:
@@ -155,43 +158,45 @@ class ServerEngine:
     def scores(
         self, conversations: Sequence[Conversation], choices: Sequence[Sequence[str]]
     ) -> Iterator[tuple[int, Scores | Failure]]:
-        """Log-likelihoods by echo: one request a choice. A conversation fails where one of its choices does."""
-        if self._renderer is None:
-            raise ModelError(
-                Problem("choices cannot be compared by chat completions", self.model, remedy=NO_CHOICES)
-            )
+        """Log-likelihoods by echo: a request for the prompt, and one for each choice. A conversation fails where one of them does."""
+        if self._renderer is None or not self.echo:
+            by = "by chat completions" if self._renderer is None else "without echo"
+            raise ModelError(Problem(f"choices cannot be compared {by}", self.model, remedy=NO_CHOICES))
         prompts = [self.rendered(c) for c in conversations]
-        places = [(i, j) for i, row in enumerate(choices) for j in range(len(row))]
+        places = [
+            (i, j) for i, row in enumerate(choices) for j in range(-1, len(row))
+        ]  # −1: the prompt alone
         requests = (
             Request(
                 n,
                 "completions",
-                echo_body(self.model, prompts[i] + choices[i][j], self.parameters),
-                partial(read_echo, start=len(prompts[i])),
+                echo_body(self.model, prompts[i] + (choices[i][j] if j >= 0 else ""), self.parameters),
+                read_echo,
             )
             for n, (i, j) in enumerate(places)
         )
-        known: dict[int, dict[int, float | Failure]] = {}
-        for n, value in self._ask(requests, len(places)):
+        known: dict[int, dict[int, Echo | Failure]] = {}
+        for n, echo in self._ask(requests, len(places)):
             i, j = places[n]
-            known.setdefault(i, {})[j] = value
-            if len(known[i]) == len(choices[i]):
-                row = [v for _, v in sorted(known.pop(i).items())]
-                failed = next((v for v in row if isinstance(v, Failure)), None)
-                yield i, tuple(v for v in row if not isinstance(v, Failure)) if failed is None else failed
+            known.setdefault(i, {})[j] = echo
+            if len(known[i]) == len(choices[i]) + 1:
+                yield i, _compared([one for _, one in sorted(known.pop(i).items())])
 
     def _ask(self, requests: Iterator[Request[Any]], total: int) -> Iterator[tuple[int, Any]]:
-        return ask(self.url, self._secret, requests, total, self.limits, direct=_is_loopback(self.url))
+        return ask(self.url, self._secret, requests, total, self.limits, direct=is_loopback(self.url))
 
 
 def _messages(conversation: Conversation) -> list[dict[str, str]]:
     return [{"role": m.role, "content": m.text + ("\n\n" + m.input if m.input else "")} for m in conversation]
 
 
-def _is_loopback(url: str) -> bool:
-    """Whether a server is on this machine, so that no proxy stands before it."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def _compared(echoes: Sequence[Echo | Failure]) -> Scores | Failure:
+    """The likelihoods of the choices behind the prompt, whose echo comes first; a failure costs what came all the same."""
+    came = [echo for echo in echoes if isinstance(echo, Echo)]
+    read, written = sum(len(echo.tokens) for echo in came), sum(echo.written for echo in came)
+    failed = next((echo for echo in echoes if isinstance(echo, Failure)), None)
+    values = [likelihood(came[0], echo) for echo in came[1:]] if failed is None else []
+    failed = failed or next((value for value in values if isinstance(value, Failure)), None)
+    if failed is not None:
+        return replace(failed, tokens=written, prompt_tokens=read)
+    return CountedScores.of((v for v in values if not isinstance(v, Failure)), written, read)

@@ -2,6 +2,7 @@
 
 A row is the request as it was put, under the hash of it, and the answer in JSON. Failures are no rows. Each answer is
 committed when it comes, in the write-ahead log: a killed process loses none, a power cut perhaps the last second's.
+Beside them stands what was spent, by purpose: on failures too, and never again on what came from here.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from calque.errors import Problem, RunError
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS answers (
     key TEXT PRIMARY KEY, request TEXT NOT NULL, answer TEXT NOT NULL
-) STRICT, WITHOUT ROWID
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS spent (purpose TEXT PRIMARY KEY, cost REAL NOT NULL) STRICT, WITHOUT ROWID;
 """
 WAIT = 60.0  # seconds for another process that writes
 AT_ONCE = 500  # keys in one query
@@ -35,7 +37,7 @@ class RequestStore:
             self._database = sqlite3.connect(self.path, timeout=WAIT, isolation_level=None)
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=NORMAL")
-            self._database.execute(SCHEMA)
+            self._database.executescript(SCHEMA)
         except sqlite3.DatabaseError as error:
             remedy = "move it away: all that it holds is then asked again"
             raise RunError(
@@ -57,6 +59,18 @@ class RequestStore:
         text = canonical(request)
         row = (_key(text), text, json.dumps(answer))
         self._database.execute("INSERT OR IGNORE INTO answers VALUES (?, ?, ?)", row)
+
+    def spend(self, purpose: str, cost: float) -> None:
+        """Note that so much more was spent."""
+        row = (
+            "INSERT INTO spent VALUES (?, ?) ON CONFLICT (purpose) DO UPDATE SET cost = cost + excluded.cost"
+        )
+        self._database.execute(row, (purpose, cost))
+
+    def spent(self, purpose: str) -> float:
+        """What was spent on a purpose, in all processes that had this store."""
+        found = self._database.execute("SELECT cost FROM spent WHERE purpose = ?", (purpose,)).fetchone()
+        return float(found[0]) if found else 0.0
 
     def __len__(self) -> int:
         """How many answers there are."""

@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
-from calque.engines import Answering, Completion, Failure, Progress, Sampling, Scores
+from calque.engines import Answering, Completion, CountedScores, Failure, Progress, Sampling, Scores
+from calque.engines.price import Purse
 from calque.engines.store import RequestStore, key_of
 from calque.errors import EngineError, Problem
 from calque.records import Conversation
 
 Answer = TypeVar("Answer", Completion, Scores)
 EXAMPLES = 3  # failures that are told in full
+OVER_BUDGET = "over_budget"
 
 
 @dataclass(slots=True)
@@ -29,11 +31,15 @@ class Asked:
 
 
 class StoredEngine:
-    """An engine behind a store. Equal requests are asked once, also within one call; failures are asked again next time."""
+    """An engine behind a store. Equal requests are asked once, also within one call; failures are asked again next time.
 
-    def __init__(self, engine: Answering, store: RequestStore) -> None:
+    With a `purse`, what its budget may not hold for fails as `over_budget`, and is not asked.
+    """
+
+    def __init__(self, engine: Answering, store: RequestStore, purse: Purse | None = None) -> None:
         self.engine = engine
         self.store = store
+        self.purse = purse
         self.counts = Asked()
 
     @property
@@ -62,6 +68,16 @@ class StoredEngine:
         progress: Progress | None = None,
     ) -> list[Scores]:
         """Log-likelihoods for all; an `EngineError` where any failed, when all others are in the store."""
+        return whole(self.attempt_choices(conversations, choices, progress=progress))
+
+    def attempt_choices(
+        self,
+        conversations: Sequence[Conversation],
+        choices: Sequence[Sequence[str]],
+        *,
+        progress: Progress | None = None,
+    ) -> list[Scores | Failure]:
+        """Log-likelihoods, and failures where there are none."""
         requests = [
             self._request("choose", c, {"choices": list(row)})
             for c, row in zip(conversations, choices, strict=True)
@@ -70,7 +86,11 @@ class StoredEngine:
         def ask(which: Sequence[int]) -> Iterator[tuple[int, Scores | Failure]]:
             return self.engine.scores([conversations[i] for i in which], [choices[i] for i in which])
 
-        return whole(self._through(requests, ask, list, _scores, progress))
+        def dearest(i: int) -> tuple[int, int]:
+            prompts = 1 + len(choices[i])
+            return prompts * _bytes(requests[i]["shown"]) + sum(map(_bytes, choices[i])), prompts
+
+        return self._through(requests, ask, dearest, _scores_row, _scores, progress)
 
     def attempt(
         self,
@@ -94,7 +114,10 @@ class StoredEngine:
                     failed = replace(failed, tokens=answer.tokens, prompt_tokens=answer.prompt_tokens)
                 yield i, failed or answer
 
-        return self._through(requests, ask, asdict, lambda row: Completion(**row), progress)
+        def dearest(i: int) -> tuple[int, int]:
+            return _bytes(requests[i]["shown"]), max_new_tokens
+
+        return self._through(requests, ask, dearest, asdict, lambda row: Completion(**row), progress)
 
     def _request(
         self, kind: str, conversation: Conversation, parameters: Mapping[str, Any]
@@ -106,6 +129,7 @@ class StoredEngine:
         self,
         requests: Sequence[Mapping[str, Any]],
         ask: Callable[[Sequence[int]], Iterator[tuple[int, Answer | Failure]]],
+        dearest: Callable[[int], tuple[int, int]],
         to_json: Callable[[Answer], Any],
         from_json: Callable[[Any], Answer],
         progress: Progress | None,
@@ -124,27 +148,55 @@ class StoredEngine:
         if progress is not None and known:
             progress(known)
         missing = list(first.values())
-        for place, answer in ask(missing) if missing else ():
-            i = missing[place]
-            self.counts.asked += 1
-            if isinstance(answer, Failure):
-                self.counts.failed += 1
-            else:
-                self.store.put(requests[i], to_json(answer))
-            self._count_tokens(answer)
-            found[keys[i]] = answer
-            if progress is not None:
-                progress(times[keys[i]])
-        return [found[key] for key in keys]
+        for some in self._portions(missing, dearest):
+            for place, answer in ask(some):
+                i = some[place]
+                self.counts.asked += 1
+                if isinstance(answer, Failure):
+                    self.counts.failed += 1
+                else:
+                    self.store.put(requests[i], to_json(answer))
+                self._pay(answer)
+                found[keys[i]] = answer
+                if progress is not None:
+                    progress(times[keys[i]])
+        unasked = Failure(OVER_BUDGET, "it might have cost more than may be spent")
+        return [found.get(key, unasked) for key in keys]
 
-    def _count_tokens(self, answer: Completion | Scores | Failure) -> None:
-        if isinstance(answer, Completion | Failure):
+    def _portions(
+        self, missing: Sequence[int], dearest: Callable[[int], tuple[int, int]]
+    ) -> Iterator[Sequence[int]]:
+        """The requests that are to be put, so many at once as the budget holds for."""
+        if self.purse is None or self.purse.budget is None:
+            if missing:
+                yield missing
+            return
+        at = 0
+        most = max((self.purse.price.of(*dearest(i)) for i in missing), default=0.0)
+        for size in self.purse.portions(self.store, len(missing), most):
+            yield missing[at : at + size]
+            at += size
+
+    def _pay(self, answer: Completion | Scores | Failure) -> None:
+        if isinstance(answer, Completion | CountedScores | Failure):
             self.counts.tokens += answer.tokens
             self.counts.prompt_tokens += answer.prompt_tokens
+            if self.purse is not None:
+                self.purse.pay(self.store, answer.prompt_tokens, answer.tokens)
+
+
+def _bytes(text: str) -> int:
+    """More tokens than a text has bytes no tokenizer makes of it."""
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+def _scores_row(scores: Scores) -> dict[str, Any]:
+    tokens, read = (scores.tokens, scores.prompt_tokens) if isinstance(scores, CountedScores) else (0, 0)
+    return {"scores": list(scores), "tokens": tokens, "prompt_tokens": read}
 
 
 def _scores(row: Any) -> Scores:
-    return tuple(map(float, row))
+    return CountedScores.of(map(float, row["scores"]), row["tokens"], row["prompt_tokens"])
 
 
 def whole(answers: Sequence[Answer | Failure]) -> list[Answer]:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, Field
 
-from calque.engines import Completion, Sampling
+from calque.engines import Completion, Failure, Sampling
+from calque.errors import EngineError, Problem
 
+WITHHELD = "content_filter"
 CHARACTERS_PER_TOKEN = 4  # where a server does not say how many tokens it wrote
+NO_ECHO = "say echo: false, and what is written is scored alone; vLLM and SGLang have it, llama.cpp does not"
 
 
 class WrongAnswerError(ValueError):
@@ -23,7 +27,7 @@ class _Usage(BaseModel):
 
 
 class _Message(BaseModel):
-    content: str
+    content: str | None
 
 
 class _ChatChoice(BaseModel):
@@ -37,9 +41,8 @@ class _Chat(BaseModel):
 
 
 class _LogProbabilities(BaseModel):
-    token_logprobs: list[float | None]
-    text_offset: list[int]
-    tokens: list[str]
+    token_logprobs: list[float | None] = []
+    tokens: list[str] = []
 
 
 class _TextChoice(BaseModel):
@@ -103,38 +106,65 @@ def echo_body(model: str, text: str, parameters: Mapping[str, Any]) -> dict[str,
     }
 
 
-def read_chat(data: Any) -> Completion:
-    """The answer in a chat completion. Raises `ValueError` for what is none."""
+def read_chat(data: Any) -> Completion | Failure:
+    """The answer in a chat completion; a failure where the server withholds it. Raises `ValueError` for what is none."""
     found = _Chat.model_validate(data)
     choice = found.choices[0]
-    return _completion(choice.message.content, choice.finish_reason, found.usage)
+    text = choice.message.content
+    if text is None and choice.finish_reason == "length":
+        text = ""  # all the room went into thoughts
+    if text is None and choice.finish_reason != WITHHELD:
+        raise WrongAnswerError("there is no text in it")
+    return _completion(text or "", choice.finish_reason, found.usage)
 
 
-def read_completion(data: Any) -> Completion:
-    """The answer in a plain completion. Raises `ValueError` for what is none."""
+def read_completion(data: Any) -> Completion | Failure:
+    """The answer in a plain completion; a failure where the server withholds it. Raises `ValueError` for what is none."""
     found = _Text.model_validate(data)
     choice = found.choices[0]
     return _completion(choice.text, choice.finish_reason, found.usage)
 
 
-def read_echo(data: Any, start: int) -> float:
-    """The log-likelihood of an echoed text from character `start` on, what was written behind it left out.
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """A prompt sent back: its tokens as text, their log-probabilities (the first has none), and what it all cost in tokens."""
 
-    Raises `ValueError` where a token spans `start`: its likelihood is not that of the choice alone.
+    tokens: tuple[str, ...]
+    values: tuple[float | None, ...]
+    written: int
+
+
+def read_echo(data: Any) -> Echo:
+    """An echoed prompt, without what was written behind it. Raises `ValueError` for what is none.
+
+    `EngineError` where the server tells nothing of the prompt: some do so without a word.
     """
-    choice = _Text.model_validate(data).choices[0]
-    if choice.logprobs is None:
-        raise WrongAnswerError("the server sent no log-probabilities")
-    tokens = list(
-        zip(choice.logprobs.text_offset, choice.logprobs.tokens, choice.logprobs.token_logprobs, strict=True)
-    )
-    echoed = tokens[:-1]  # the last was written
-    inside = [value for offset, _, value in echoed if offset >= start]
-    if not inside or not any(offset == start for offset, _, _ in echoed):
-        raise WrongAnswerError("a token spans the end of the prompt and the beginning of the choice")
-    values = [value for value in inside if value is not None and math.isfinite(value)]
-    if len(values) < len(inside):
-        raise WrongAnswerError("a token of the choice has no log-probability")
+    found = _Text.model_validate(data)
+    told = found.choices[0].logprobs
+    usage = found.usage or _Usage()
+    length = usage.prompt_tokens or len(told.tokens if told else ()) - 1
+    if told is None or length < 1 or len(told.tokens) < length:
+        message = "the server tells no log-probabilities of a prompt, so that choices cannot be compared"
+        raise EngineError(Problem(message, "/completions with echo", remedy=NO_ECHO))
+    if len(told.token_logprobs) != len(told.tokens):
+        raise WrongAnswerError("not every token has a log-probability")
+    written = usage.completion_tokens
+    written = len(told.tokens) - length if written is None else written
+    return Echo(tuple(told.tokens[:length]), tuple(told.token_logprobs[:length]), written)
+
+
+def likelihood(prompt: Echo, whole: Echo) -> float | Failure:
+    """The log-likelihood of what stands behind the prompt in the whole, by the tokens that both have.
+
+    Not by offsets in the text, which some servers do not tell (SGLang) and others count with the special tokens or with
+    one character for each byte (vLLM). A failure where a token spans the end of the prompt: its likelihood is not that of the choice.
+    """
+    start = len(prompt.tokens)
+    if whole.tokens[:start] != prompt.tokens or len(whole.tokens) == start:
+        return Failure("token_across", "a token spans the end of the prompt and the beginning of the choice")
+    values = [value for value in whole.values[start:] if value is not None and math.isfinite(value)]
+    if len(values) < len(whole.values) - start:
+        return Failure("no_probability", "a token of the choice has no log-probability")
     return sum(values)
 
 
@@ -145,10 +175,13 @@ def _drawn(sampling: Sampling | None) -> dict[str, Any]:
     return {"temperature": sampling.temperature, "top_p": sampling.top_p, "seed": sampling.seed, **top_k}
 
 
-def _completion(text: str, reason: str | None, usage: _Usage | None) -> Completion:
-    if reason not in ("stop", "length", None):
-        raise WrongAnswerError(f"the answer ended for another reason: {reason}")
+def _completion(text: str, reason: str | None, usage: _Usage | None) -> Completion | Failure:
     tokens = usage.completion_tokens if usage is not None else None
     if tokens is None:
         tokens = math.ceil(len(text) / CHARACTERS_PER_TOKEN)
-    return Completion(text.strip(), tokens, reason == "stop", usage.prompt_tokens if usage is not None else 0)
+    read = usage.prompt_tokens if usage is not None else 0
+    if reason == WITHHELD:
+        return Failure("withheld", "the server's filter of contents withholds the answer", tokens, read)
+    if reason not in ("stop", "length", None):
+        raise WrongAnswerError(f"the answer ended for another reason: {reason}")
+    return Completion(text.strip(), tokens, reason == "stop", read)

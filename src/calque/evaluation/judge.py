@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Literal, Protocol, TypeVar
 
 from calque.engines import Completion, Failure, Progress, Sampling
@@ -26,7 +25,6 @@ AGAIN = (
     Sampling(temperature=0.7, seed=1),
     Sampling(temperature=0.7, seed=2),
 )  # how each request is tried, in turn
-FIRST_CHUNK, CHUNK = 16, 256  # contests between two looks at what they cost
 _OTHER: dict[str, Winner] = {"first": "second", "second": "first"}
 _Form = TypeVar("_Form", Which, HowGood)
 
@@ -75,19 +73,6 @@ class Judged:
     prompt_tokens: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Price:
-    """What a judge costs, per million tokens read and written, and how much may be spent; in whatever currency."""
-
-    read: float = 0.0
-    written: float = 0.0
-    budget: float | None = None
-
-    def of(self, prompt_tokens: float, tokens: float) -> float:
-        """The cost of so many tokens."""
-        return (prompt_tokens * self.read + tokens * self.written) / 1e6
-
-
 def judge(
     contests: Sequence[Contest],
     engine: JudgeEngine,
@@ -95,49 +80,35 @@ def judge(
     *,
     mode: Mode = "pairwise",
     max_new_tokens: int = 512,
-    price: Price | None = None,
     ask_all: bool = False,
     progress: Progress | None = None,
 ) -> list[Judged]:
     """A verdict for each contest, in their order; `wording` is that for a language. With `ask_all` even what needs no judge is put to it.
 
-    Where the budget would not hold for the next chunk of contests, the rest stays unjudged, for the reason `over_budget`.
+    What the engine fails to answer stays unjudged, for its reason; so does what it has no budget for.
     """
-    price = price or Price()
-    found: list[Judged] = []
-    waiting = iter(contests)
-    while some := list(islice(waiting, CHUNK if found else FIRST_CHUNK)):
-        if _over_budget(found, len(some), price):
-            found += [Judged(c, "", "unjudged", failure="over_budget") for c in (*some, *waiting)]
-            break
-        found += _chunk(some, engine, wording, mode, max_new_tokens, ask_all)
-        if progress is not None:
-            progress(len(some))
-    return found
-
-
-def _over_budget(found: Sequence[Judged], more: int, price: Price) -> bool:
-    """Whether so many more, as dear as those before on average, would cost more than may be spent."""
-    if price.budget is None:
-        return False
-    spent = sum(price.of(j.prompt_tokens, j.tokens) for j in found)
-    return spent * (1 + more / max(1, len(found))) > price.budget if found else price.budget <= 0
-
-
-def _chunk(
-    contests: Sequence[Contest],
-    engine: JudgeEngine,
-    wording: Callable[[str], JudgeWording],
-    mode: Mode,
-    max_new_tokens: int,
-    ask_all: bool,
-) -> Iterator[Judged]:
     decided = [None if ask_all else _without_judge(contest) for contest in contests]
     open_ = [c for c, d in zip(contests, decided, strict=True) if d is None]
+    if progress is not None:
+        progress(len(contests) - len(open_))
     ask = _pairwise if mode == "pairwise" else _single
-    verdicts = iter(ask(open_, engine, wording, max_new_tokens))
-    for found in decided:
-        yield found if found is not None else next(verdicts)
+    verdicts = iter(ask(open_, engine, wording, max_new_tokens, _by_twos(progress)))
+    return [found if found is not None else next(verdicts) for found in decided]
+
+
+def _by_twos(progress: Progress | None) -> Progress | None:
+    """Progress in contests, told of requests, of which there are two for each."""
+    if progress is None:
+        return None
+    told = progress
+    requests = 0
+
+    def note(done: int, /) -> None:
+        nonlocal requests
+        before, requests = requests, requests + done
+        told(requests // 2 - before // 2)
+
+    return note
 
 
 def _without_judge(contest: Contest) -> Judged | None:
@@ -158,6 +129,7 @@ def _pairwise(
     engine: JudgeEngine,
     wording: Callable[[str], JudgeWording],
     max_new_tokens: int,
+    progress: Progress | None,
 ) -> Iterator[Judged]:
     shown = [
         wording(c.language).which(c.question, a, b, c.language)
@@ -165,7 +137,7 @@ def _pairwise(
         for a, b in ((c.first, c.second), (c.second, c.first))
     ]
     by_place: dict[str, Winner] = {"A": "first", "B": "second", "tie": "tie"}
-    for judged, told in _twos(contests, _answers(shown, engine, Which, max_new_tokens)):
+    for judged, told in _twos(contests, _answers(shown, engine, Which, max_new_tokens, progress)):
         if judged.failure:
             yield judged
             continue
@@ -182,13 +154,14 @@ def _single(
     engine: JudgeEngine,
     wording: Callable[[str], JudgeWording],
     max_new_tokens: int,
+    progress: Progress | None,
 ) -> Iterator[Judged]:
     shown = [
         wording(c.language).how_good(c.question, text, c.language)
         for c in contests
         for text in (c.first, c.second)
     ]
-    for judged, told in _twos(contests, _answers(shown, engine, HowGood, max_new_tokens)):
+    for judged, told in _twos(contests, _answers(shown, engine, HowGood, max_new_tokens, progress)):
         if judged.failure:
             yield judged
             continue
@@ -217,16 +190,26 @@ def _twos(contests: Sequence[Contest], tried: Sequence[_Tried]) -> Iterator[tupl
 
 
 def _answers(
-    shown: Sequence[Conversation], engine: JudgeEngine, form: type[_Form], max_new_tokens: int
+    shown: Sequence[Conversation],
+    engine: JudgeEngine,
+    form: type[_Form],
+    max_new_tokens: int,
+    progress: Progress | None,
 ) -> list[_Tried]:
     """Each asked greedily; where no verdict comes, drawn, so that it may come out otherwise."""
     found = [_Tried(Failure("not_asked")) for _ in shown]
     for sampling in AGAIN:
-        missing = [one for one in range(len(shown)) if isinstance(found[one].answer, Failure)]
+        missing = [
+            i for i, one in enumerate(found) if isinstance(one.answer, Failure) and not one.answer.final
+        ]
         if missing:
             chosen = [shown[i] for i in missing]
             answers = engine.attempt(
-                chosen, max_new_tokens=max_new_tokens, sampling=sampling, check=holds(form)
+                chosen,
+                max_new_tokens=max_new_tokens,
+                sampling=sampling,
+                check=holds(form),
+                progress=progress if sampling is None else None,
             )
             for i, answer in zip(missing, answers, strict=True):
                 found[i].answer = answer

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from calque.evaluation.judge import Judged, Price
+from calque.engines.price import Price
+from calque.evaluation.judge import Judged
 from calque.evaluation.statistics import RESAMPLES, Interval, mean_interval
 from calque.randomness import stream
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from calque.engines.address import fault_of
 from calque.recipes.names import CodeOrX, Name
 from calque.recipes.sources import Form, PerLanguage
 
@@ -32,13 +33,34 @@ class ServerModel(Form):
         description="NAME of the environment variable that holds the key; never the key itself",
         pattern=r"^[A-Za-z_]?[A-Za-z0-9_]*$",
     )
+    template: str = Field(
+        "chat",
+        description="chat (the server's own), or alpaca, plain, or a YAML file of one's own, whose words then go to /completions",
+    )
+    echo: bool = Field(
+        True,
+        description="with a template: whether /completions sends a prompt back with its log-probabilities, so that choices can "
+        "be compared; vLLM and SGLang do, llama.cpp does not",
+    )
     parameters: dict[str, Any] = Field(
         default_factory=dict, description="what goes into every request besides, such as reasoning_effort"
     )
     concurrency: int = Field(32, ge=1, description="requests at a time")
     attempts: int = Field(6, ge=1, description="tries of a request before it fails")
     timeout: float = Field(600.0, gt=0, description="seconds for one try")
-    price: TokenPrice | None = Field(None, description="price, for what is told before and for judge.budget")
+    price: TokenPrice | None = Field(None, description="price, for what is told before and for budgets")
+
+    @field_validator("server")
+    @classmethod
+    def _address(cls, given: str) -> str:
+        if (fault := fault_of(given)) is not None:
+            raise ValueError(fault)
+        return given
+
+    @property
+    def compares(self) -> bool:
+        """Whether it tells log-likelihoods of choices."""
+        return self.template != "chat" and self.echo
 
 
 class LocalModel(Form):
@@ -99,5 +121,5 @@ class Judging(Form):
     budget: float | None = Field(
         None,
         gt=0,
-        description="most that each judge's verdicts on one comparison in one language may cost, in the currency of its price; passing it ends the run",
+        description="most that all verdicts of the run may cost together, in the currency of the prices; what it may not hold for ends the run",
     )

@@ -17,12 +17,13 @@ def engines_of(recipe: Recipe, folder: Path) -> dict[str, AnyModel]:
     """The other models, with folders and files as seen from here; `folder` is the recipe's."""
     found: dict[str, AnyModel] = dict(recipe.engines)
     for name, engine in recipe.engines.items():
+        own = engine.template.endswith((".yaml", ".yml"))
+        template = str(folder / Path(engine.template).expanduser()) if own else engine.template
+        found[name] = engine.model_copy(update={"template": template})
         if isinstance(engine, LocalModel):
             place = folder / Path(engine.path).expanduser()
-            own = engine.template.endswith((".yaml", ".yml"))
-            template = str(folder / Path(engine.template).expanduser()) if own else engine.template
             path = str(place) if place.exists() else engine.path
-            found[name] = engine.model_copy(update={"path": path, "template": template})
+            found[name] = found[name].model_copy(update={"path": path})
     return found
 
 

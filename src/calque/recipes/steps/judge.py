@@ -4,41 +4,39 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from calque.corpora.alpaca import read_alpaca
 from calque.corpora.json_rows import JsonRow, read_rows
 from calque.corpora.writing import write_json, write_jsonl
+from calque.engines.stored import OVER_BUDGET
 from calque.errors import EngineError, Problem, RunError
 from calque.randomness import rank
-from calque.recipes.judging import AnyModel, Judging, LocalModel, ServerModel
+from calque.recipes.judging import AnyModel, Judging
 from calque.recipes.resolved import Resolved, called
 from calque.recipes.steps import Work
-from calque.recipes.steps.encode import template_files
+from calque.recipes.steps.asking import (
+    CHARACTERS,
+    Expected,
+    cost_of,
+    engine_files,
+    engine_settings,
+    price_of,
+    purse_of,
+    told,
+)
 from calque.recipes.steps.evaluate import Evaluate
 from calque.records import Demonstration
 
 if TYPE_CHECKING:
-    from calque.evaluation.judge import Contest, Judged, Price
+    from calque.evaluation.judge import Contest, Judged
     from calque.evaluation.judge_quality import Known
     from calque.prompts.judging import JudgeWording
 
 OPEN = "open"
 WORDING = 1000  # characters of the judge's instructions, more or less
-SECONDS = 5  # a verdict is expected to take
-CHARACTERS = 3  # per token, so that estimates are rather too high
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """What will be asked of a judge at most: requests, tokens read and written, and their cost where a price is known."""
-
-    requests: int
-    prompt_tokens: int
-    tokens: int
-    cost: float | None
 
 
 @dataclass(frozen=True)
@@ -55,25 +53,12 @@ class _Asks:
     @property
     def _settings(self) -> dict[str, Any]:
         """What the verdicts depend on: not the server's address, its key or how fast it is asked."""
-        never = {"server", "key", "concurrency", "attempts", "timeout"}
-        engine = self.engine.model_dump(mode="json", exclude=never)
-        if self._engine_files():
-            engine["path"] = ""  # its files say what it is
-        if isinstance(self.engine, LocalModel):
-            engine["template"] = Path(self.engine.template).name
         said = self.judging.model_dump(
             mode="json", exclude={"by", "languages", "known", "may_fail", "budget", "usable_from", "limit"}
         )
+        price = price_of(self.engine)
+        engine = {**engine_settings(self.engine), "price": None if price is None else asdict(price)}
         return {"judge": self.judge, "engine": engine, **said, "seed": self.seed}
-
-    @property
-    def _price(self) -> Price:
-        from calque.evaluation.judge import Price
-
-        price = self.engine.price if isinstance(self.engine, ServerModel) else None
-        if price is None:
-            return Price()
-        return Price(price.read, price.written, self.judging.budget)
 
     def _wording(self) -> Callable[[str], JudgeWording]:
         from calque.prompts.judging import judge_wording
@@ -84,14 +69,14 @@ class _Asks:
         from calque.evaluation.judge import judge
         from calque.recipes.steps.other_engines import other_engine
 
-        with other_engine(work.workshop, self.judge, self.engine) as engine:
+        purse = purse_of(self.engine, "judge", self.judging.budget)
+        with other_engine(work.workshop, self.judge, self.engine, purse) as engine:
             found = judge(
                 contests,
                 engine,
                 self._wording(),
                 mode=self.judging.mode,
                 max_new_tokens=self.judging.max_new_tokens,
-                price=self._price,
                 ask_all=ask_all,
                 progress=work.counted(len(contests)),
             )
@@ -101,9 +86,9 @@ class _Asks:
     def _refuse_failures(self, found: list[Judged]) -> None:
         """Raise where the budget is spent, or where too many have no verdict: what came is kept for the next run."""
         failed = [j.failure for j in found if j.failure]
-        if "over_budget" in failed:
+        if OVER_BUDGET in failed:
             there = len(found) - len(failed)
-            message = f"judge {self.judge}: the budget of {self.judging.budget:g} holds for {there:,} of {len(found):,} questions"
+            message = f"judge {self.judge}: what is left of the budget of {self.judging.budget:g} holds for {there:,} of {len(found):,} questions"
             raise RunError(
                 Problem(
                     message,
@@ -125,16 +110,7 @@ class _Asks:
         requests = 2 * contests
         read = math.ceil(requests * ((WORDING + question) / CHARACTERS + answers * answer_tokens))
         written = requests * self.judging.max_new_tokens
-        price = self.engine.price if isinstance(self.engine, ServerModel) else None
-        return Expected(requests, read, written, None if price is None else self._price.of(read, written))
-
-    def _engine_files(self) -> tuple[Path, ...]:
-        """The files of a model in a folder of this machine, which say what it is, and a template of one's own."""
-        if isinstance(self.engine, ServerModel) or not Path(self.engine.path).is_dir():
-            return ()
-        from calque.engines.loading import content
-
-        return (*sorted(content(Path(self.engine.path))), *template_files(self.engine.template))
+        return Expected(requests, read, written, cost_of(self.engine, read, written))
 
 
 @dataclass(frozen=True)
@@ -158,7 +134,7 @@ class JudgeKnown(_Asks):
     @property
     def files(self) -> tuple[Path, ...]:
         """The known answers, and the model where it is a folder."""
-        return (*self.answers, *self.elsewhere, *self._engine_files())
+        return (*self.answers, *self.elsewhere, *engine_files(self.engine))
 
     @property
     def after(self) -> tuple[str, ...]:
@@ -249,7 +225,7 @@ class Judge(_Asks):
     @property
     def files(self) -> tuple[Path, ...]:
         """The model where it is a folder."""
-        return self._engine_files()
+        return engine_files(self.engine)
 
     @property
     def after(self) -> tuple[str, ...]:
@@ -274,7 +250,7 @@ class Judge(_Asks):
         from calque.evaluation.win_rates import rates
 
         found = self._ask(work, self._contests(work), ask_all=False)
-        told = rates(found, self.seed, self._price).to_row()
+        told = rates(found, self.seed, price_of(self.engine)).to_row()
         about = {"judge": self.judge, "mode": self.judging.mode, "language": self.first.benchmark.language}
         about |= {"first": self._names[0], "second": self._names[1], "benchmark": OPEN}
         write_jsonl(work.folder / "verdicts.jsonl", (_row(judged) for judged in found))
@@ -325,19 +301,8 @@ def told_before(steps: Iterable[object]) -> Iterator[str]:
         if isinstance(step, Judge | JudgeKnown):
             by_judge.setdefault(step.judge, []).append(step)
     for name, asks in by_judge.items():
-        found = [step.expected() for step in asks]
-        requests = sum(e.requests for e in found)
-        read, written = sum(e.prompt_tokens for e in found), sum(e.tokens for e in found)
-        line = f"judge {name}: {requests:,} requests, {read / 1e6:,.2f} million tokens read and {written / 1e6:,.2f} written at most"
-        if isinstance(engine := asks[0].engine, ServerModel):
-            minutes = requests * SECONDS / min(engine.concurrency, max(1, requests)) / 60
-            line += (
-                f"; at {SECONDS} seconds a request, {engine.concurrency} at a time, {minutes:,.1f} minutes"
-            )
-            costs = [e.cost for e in found if e.cost is not None]
-            line += f"; cost at most {sum(costs):,.2f}" if costs else "; its price is not given"
-        line += "; more where an answer holds no verdict and is drawn again"
-        yield line
+        line = told(f"judge {name}", [step.expected() for step in asks], asks[0].engine)
+        yield f"{line}; more where an answer holds no verdict and is drawn again"
 
 
 def _of_role(evaluations: list[Evaluate], role: str, code: str) -> Evaluate | None:

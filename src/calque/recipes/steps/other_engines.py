@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from calque.engines.price import Purse
 from calque.engines.server import ServerEngine
 from calque.engines.store import RequestStore
 from calque.engines.stored import StoredEngine
@@ -19,14 +20,16 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def other_engine(workshop: Workshop, name: str, model: AnyModel) -> Iterator[StoredEngine]:
-    """The engine of that name in the recipe; what it answers is kept in the run's folder."""
+def other_engine(
+    workshop: Workshop, name: str, model: AnyModel, purse: Purse | None = None
+) -> Iterator[StoredEngine]:
+    """The engine of that name in the recipe; what it answers, and what is spent on it, is kept in the run's folder."""
     with (
         TemporaryDirectory() as scratch,
         RequestStore(workshop.requests or Path(scratch) / "requests") as store,
     ):
         if isinstance(model, ServerModel):
-            yield StoredEngine(_server(model), store)
+            yield StoredEngine(_server(model), store, purse)
         else:
             yield StoredEngine(workshop.held(f"engines.{name}", lambda: _loaded(model)), store)
 
@@ -36,7 +39,14 @@ def _server(model: ServerModel) -> ServerEngine:
 
     limits = Limits(model.concurrency, model.attempts, model.timeout)
     return ServerEngine(
-        model.server, model.model, model.revision, model.key, parameters=model.parameters, limits=limits
+        model.server,
+        model.model,
+        model.revision,
+        model.key,
+        model.template,
+        model.echo,
+        parameters=model.parameters,
+        limits=limits,
     )
 
 
