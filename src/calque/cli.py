@@ -99,7 +99,12 @@ def _carry_out(read: Read, out: Path, reuse: list[Path]) -> None:
 
 @app.command()
 def evaluate(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="folder of a model in hub form, or a hub id")],
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[MODEL]", help="folder of a model in hub form, or a hub id; none with --server"
+        ),
+    ] = None,
     suite: Annotated[
         str, typer.Option(help="crossalpaca, xinstruction or xcit (what the paper measured), or all")
     ] = "all",
@@ -114,11 +119,24 @@ def evaluate(
     shots: Annotated[
         int, typer.Option(min=0, help="worked examples before each question, where there are right answers")
     ] = 0,
-    template: Annotated[str, typer.Option(help="alpaca, plain, chat, or a YAML file")] = "alpaca",
+    template: Annotated[
+        str | None,
+        typer.Option(help="alpaca, plain, chat, or a YAML file [default: alpaca; with --server chat]"),
+    ] = None,
     prompt_language: Annotated[
         str, typer.Option(help="language of the prompts: item (that of the questions) or en")
     ] = "item",
     seed: Annotated[int, typer.Option(min=0, help="draws questions and bootstrap samples")] = 0,
+    server: Annotated[
+        str, typer.Option(help="in place of MODEL: an OpenAI-compatible server, as http://localhost:8000/v1")
+    ] = "",
+    served: Annotated[
+        str, typer.Option("--model", metavar="NAME", help="with --server: the model's name as it knows it")
+    ] = "",
+    key: Annotated[
+        str, typer.Option(metavar="VARIABLE", help="with --server: environment variable that holds its key")
+    ] = "",
+    concurrency: Annotated[int, typer.Option(min=1, help="with --server: requests at a time")] = 32,
 ) -> None:
     """Score a model on benchmark suites, without a recipe. Run again, it goes on where it stopped."""
     from calque.recipes.official_files import SUITES
@@ -133,21 +151,28 @@ def evaluate(
     if not set(codes) - {"en"}:
         remedy = "say --language zh, or --language zh,ar; English is scored beside them"
         raise UsageError(Problem("no target language is given", "command line", remedy=remedy))
+    asked: str | dict[str, Any]
+    if bool(model) == bool(server) or bool(server) != bool(served):
+        remedy = "say calque evaluate FOLDER_OR_HUB_ID, or calque evaluate --server URL --model NAME"
+        raise UsageError(
+            Problem("one model is to be named, here or behind a server", "command line", remedy=remedy)
+        )
+    asked = model or {"server": server, "model": served, "key": key, "concurrency": concurrency}
     found = look(suite, codes, data, prompt_language, shots)
     for one in found:
         line = f"{one.questions:,} questions{one.examples}" if one.questions else one.why_not
         typer.echo(f"{one.benchmark} in {one.language}: {line}")
     read = recipe_of(
         found,
-        model,
+        asked,
         suite=suite,
         seed=seed,
         limit=limit,
-        template=template,
+        template=template or ("chat" if server else "alpaca"),
         prompt_language=prompt_language,
         shots=shots,
     )
-    _carry_out(read, out or Path("runs") / f"{Path(model).name}-{suite}", [])
+    _carry_out(read, out or Path("runs") / f"{Path(model or served).name}-{suite}", [])
 
 
 @app.command()

@@ -29,6 +29,7 @@ class Asking:
     english_tokens: int = ENGLISH_TOKENS
     wording: Turns | None = None
     english_asked_for: bool = True
+    compares: bool = True  # whether the model tells log-likelihoods
 
     @property
     def signature(self) -> list[str]:
@@ -44,7 +45,7 @@ class Asking:
 
     def chooses(self, made: Benchmark) -> bool:
         """Whether options are compared: not behind an answer that would have to be written half."""
-        return bool(made.chooses) and self.way != "pivot"
+        return bool(made.chooses) and self.way != "pivot" and self.compares
 
     def graders(self, made: Benchmark, language: str) -> tuple[Grader, ...]:
         """Those that find something to grade."""

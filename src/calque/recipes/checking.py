@@ -18,8 +18,9 @@ from calque.recipes.reading import read_recipe
 from calque.recipes.runner import EARLY, Prepared, prepare
 from calque.recipes.steps import Step, Work, unheard
 from calque.recipes.steps.contamination import summary as contamination_summary
-from calque.recipes.steps.judge import JudgeKnown, told_before
+from calque.recipes.steps.judge import JudgeKnown
 from calque.recipes.steps.workshop import Workshop
+from calque.recipes.told import told_before, without_key
 
 
 def check(name: str, changes: Sequence[str], out: Path | None = None) -> Iterator[str]:
@@ -30,6 +31,7 @@ def check(name: str, changes: Sequence[str], out: Path | None = None) -> Iterato
         line, workshop, tokenises = _model(prepared, Path(scratch), problems)
         lines = [line, *_data(prepared.steps, workshop, tokenises, Path(scratch), problems)]
     lines += _benchmarks(prepared.steps, problems)
+    problems += without_key(prepared.steps)
     if problems:
         raise RecipeError(*dict.fromkeys(problems))
     yield f"recipe {recipe.name}: {', '.join(recipe.languages)}, seed {recipe.seed}"
@@ -37,7 +39,14 @@ def check(name: str, changes: Sequence[str], out: Path | None = None) -> Iterato
     yield from lines
     yield from told_before(prepared.steps)
     for system in prepared.resolved.systems:
-        if not system.mix:
+        if system.served is not None:
+            way = (
+                "chat"
+                if system.served.template == "chat"
+                else f"template {Path(system.served.template).name}"
+            )
+            yield f"system {system.name}: {system.served.model} behind a server, by {way}"
+        elif not system.mix:
             yield f"system {system.name}: the base model as it is"
     kinds = [step.kind for step in prepared.steps]
     steps = ", ".join(f"{kinds.count(kind)} × {kind}" for kind in dict.fromkeys(kinds))
@@ -56,6 +65,8 @@ def _model(prepared: Prepared, scratch: Path, problems: list[Problem]) -> tuple[
     path, place = settings.path, prepared.read.folder / Path(settings.path).expanduser()
     base = ModelFiles(str(place), place, settings.trust_remote_code)
     workshop = Workshop(settings, prepared.template, base, Hashes(scratch / "hashes.json"))
+    if not any(step.model for step in prepared.steps):
+        return "no base model is needed", workshop, False
     if not place.exists() and not path.startswith(("/", ".", "~")) and path.count("/") <= 1:
         return (
             f"model {path}: not a folder here; the run will ask the hub for it, and count tokens",
@@ -154,7 +165,7 @@ def _benchmarks(steps: Sequence[Step], problems: list[Problem]) -> list[str]:
                 lines.append(f"judge {step.judge} in {step.language}: {step.preflight()}")
             except CalqueError as error:
                 problems += error.problems
-        if step.kind != "evaluate":
+        if step.kind not in ("evaluate", "evaluate_served"):
             continue
         settings = step.settings
         which = (settings["benchmark"], settings["language"])

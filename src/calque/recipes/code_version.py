@@ -20,6 +20,7 @@ _CHUNKS = "recipes/steps/chunks.py"
 _BESIDE = {
     **dict.fromkeys(("encode", "evaluate", "measure"), (_WORKSHOP,)),
     **dict.fromkeys(("generate", "answer", "rate"), (_WORKSHOP, _CHUNKS)),
+    "evaluate_served": (_OTHERS, "recipes/steps/evaluate.py"),
     "judge": (_WORKSHOP, _OTHERS),
 }
 _NOT_FOLLOWED = ("recipes", "errors")

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from calque.errors import Problem
 from calque.recipes.changes import SHORT
 from calque.recipes.document import Document, Loc, dotted
-from calque.recipes.schema import Part, Recipe
+from calque.recipes.schema import Part, Recipe, ServedSystem, System
 
 
 def _view(form: type[BaseModel]) -> tuple[str, ...]:
@@ -23,10 +23,9 @@ def _view(form: type[BaseModel]) -> tuple[str, ...]:
 
 VIEWS = [view for form in get_args(get_args(Part)[0]) for view in _view(form)]
 SAY_VIEW = "say " + ", or ".join(f"view: {view}" for view in VIEWS)
+TAGGED: dict[str, type[BaseModel]] = {"tuned": System, "served": ServedSystem}
 WHAT_TO_SAY: dict[Loc, str] = {
     ("languages",): "say language=zh, or languages=[zh, it]",
-    ("model",): "say model=FOLDER_OR_HUB_ID",
-    ("model", "path"): "say model=FOLDER_OR_HUB_ID",
 }
 
 
@@ -116,7 +115,9 @@ def _quoted(text: str) -> list[str]:
 
 def _fields(loc: Loc, arms: Loc) -> list[str]:
     """Names of the settings beside the last of `loc`, in the arms of unions that pydantic named in `arms`."""
+    others = {form for tag, form in TAGGED.items() if tag not in arms}
     forms = [form for form in _forms(loc[:-1]) if not _view(form) or set(_view(form)) & set(arms)]
+    forms = [form for form in forms if form not in others]
     return sorted({name for form in forms for name in form.model_fields})
 
 

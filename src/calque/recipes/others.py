@@ -2,29 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from calque.errors import Problem
 from calque.recipes.document import Loc
 from calque.recipes.finding import Finder
-from calque.recipes.judging import AnyModel, LocalModel
+from calque.recipes.judging import AnyModel, LocalModel, ServerModel
 from calque.recipes.links import unknown
 from calque.recipes.schema import Recipe
+
+Model = TypeVar("Model", bound=AnyModel)
 
 
 def engines_of(recipe: Recipe, folder: Path) -> dict[str, AnyModel]:
     """The other models, with folders and files as seen from here; `folder` is the recipe's."""
-    found: dict[str, AnyModel] = dict(recipe.engines)
+    found: dict[str, AnyModel] = {}
     for name, engine in recipe.engines.items():
-        own = engine.template.endswith((".yaml", ".yml"))
-        template = str(folder / Path(engine.template).expanduser()) if own else engine.template
-        found[name] = engine.model_copy(update={"template": template})
+        found[name] = with_template(engine, folder)
         if isinstance(engine, LocalModel):
             place = folder / Path(engine.path).expanduser()
             path = str(place) if place.exists() else engine.path
             found[name] = found[name].model_copy(update={"path": path})
     return found
+
+
+def with_template(model: Model, folder: Path) -> Model:
+    """The model, with a template of one's own as seen from here."""
+    if not model.template.endswith((".yaml", ".yml")):
+        return model
+    return model.model_copy(update={"template": str(folder / Path(model.template).expanduser())})
+
+
+def keys_not_set(models: Iterable[ServerModel]) -> Iterator[Problem]:
+    """A problem for each environment variable that should hold a server's key, and does not."""
+    for model in models:
+        if model.key and not os.environ.get(model.key, "").strip():
+            message = f"the environment variable {model.key}, which should hold the server's key, is not set"
+            yield Problem(message, model.server, remedy=f"export {model.key}=…")
 
 
 def known_answers(recipe: Recipe, finder: Finder, codes: Sequence[str]) -> dict[str, tuple[Path, ...]]:

@@ -83,6 +83,7 @@ def _manifest(resolved: Resolved, workshop: Workshop, records: Mapping[str, Reco
                 "mix": dict(system.mix),
                 "stages": [stage.name for stage in system.stages],
                 **({} if system.scored_in else {"scored": False}),
+                **_served(system),
             }
             for system in resolved.systems
             for way in system.answers
@@ -105,6 +106,15 @@ def _manifest(resolved: Resolved, workshop: Workshop, records: Mapping[str, Reco
     }
 
 
+def _served(system: ResolvedSystem) -> dict[str, Any]:
+    """Of a model behind a server its name and what else it is told by; neither address nor key."""
+    if system.served is None:
+        return {}
+    template = Path(system.served.template).name
+    told = {"model": system.served.model, "revision": system.served.revision, "template": template}
+    return {"served": {**told, "parameters": system.served.parameters}}
+
+
 def _versions(records: Mapping[str, Record]) -> dict[str, str]:
     """Those with which the steps were made; several where they were made before and after an upgrade."""
     found = {name: {r.versions[name] for r in records.values() if name in r.versions} for name in PACKAGES}
@@ -112,7 +122,9 @@ def _versions(records: Mapping[str, Record]) -> dict[str, str]:
 
 
 def _model(workshop: Workshop) -> dict[str, Any]:
-    """The base model, as its own files describe it."""
+    """The base model, as its own files describe it; nothing where there is none."""
+    if not workshop.base.name:
+        return {}
     folder = workshop.base.folder
     config = json.loads(_text(folder / "config.json"))
     return {

@@ -1,7 +1,8 @@
 """A resolved recipe to its steps, in the order in which they are carried out.
 
 All steps on data come first, so that a bad file shows before anything expensive; then system by system, earlier stages
-before those that start from them; judges last.
+before those that start from them; judges last. Served systems are asked before anything is tuned: a wrong address, key or limit
+must not show after hours.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from calque.recipes.steps.contamination import Contamination
 from calque.recipes.steps.demonstrate import Demonstrate
 from calque.recipes.steps.encode import Encode
 from calque.recipes.steps.evaluate import Evaluate, is_asked
+from calque.recipes.steps.evaluate_served import EvaluateServed
 from calque.recipes.steps.judge import judges
 from calque.recipes.steps.mix import Mix
 from calque.recipes.steps.passages import Passages
@@ -46,8 +48,9 @@ def plan(resolved: Resolved, template: str) -> tuple[Step, ...]:
     for system in _stage_by_stage(resolved.systems):
         if system.mix:
             steps.append(Tune(system, recipe.seed))
+        asked = Evaluate if system.served is None else EvaluateServed
         steps += [
-            Evaluate(system, benchmark, recipe.evaluate, recipe.model, template, recipe.seed, way)
+            asked(system, benchmark, recipe.evaluate, recipe.model, template, recipe.seed, way)
             for way in system.answers
             for benchmark in resolved.benchmarks
             if is_asked(system, benchmark, way)
@@ -74,8 +77,11 @@ def _in_order(steps: Sequence[Step]) -> list[Step]:
 
 def _stage_by_stage(systems: Sequence[ResolvedSystem]) -> list[ResolvedSystem]:
     """The systems in their order, but each behind those that it starts from or is matched to."""
-    by_name = {system.name: system for system in systems}
-    return [by_name[name] for name in dict.fromkeys(name for system in systems for name in _before(system))]
+    by_name = {system.name: system for system in sorted(systems, key=lambda system: system.served is None)}
+    return [
+        by_name[name]
+        for name in dict.fromkeys(name for system in by_name.values() for name in _before(system))
+    ]
 
 
 def _before(system: ResolvedSystem) -> Iterator[str]:

@@ -40,7 +40,7 @@ def relocated(read: Read, target: Path) -> dict[str, Any]:
         return Path(os.path.relpath(read.folder / Path(name).expanduser(), target)).as_posix()
 
     model = value["model"]
-    if (read.folder / Path(model["path"]).expanduser()).exists():
+    if model["path"] and (read.folder / Path(model["path"]).expanduser()).exists():
         model["path"] = moved(model["path"])
     if model["template"].endswith((".yaml", ".yml")):
         model["template"] = moved(model["template"])
@@ -48,7 +48,7 @@ def relocated(read: Read, target: Path) -> dict[str, Any]:
         sources = value["sources"][name]
         for code in sources:
             sources[code] = moved(sources[code])
-    for engine in value["engines"].values():
+    for engine in (*value["engines"].values(), *value["systems"].values()):
         if "path" in engine and (read.folder / Path(engine["path"]).expanduser()).exists():
             engine["path"] = moved(engine["path"])
         if engine.get("template", "").endswith((".yaml", ".yml")):

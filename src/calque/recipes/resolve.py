@@ -15,7 +15,7 @@ from calque.recipes.document import Loc, Places, in_order
 from calque.recipes.finding import Finder
 from calque.recipes.links import Links, unknown
 from calque.recipes.mistakes import plain
-from calque.recipes.others import engines_of, known_answers
+from calque.recipes.others import engines_of, known_answers, with_template
 from calque.recipes.parts import Parts
 from calque.recipes.refine import Amount
 from calque.recipes.resolved import Resolved, ResolvedBenchmark, ResolvedPassages, ResolvedSystem, called
@@ -29,11 +29,14 @@ from calque.recipes.schema import (
     RatedPart,
     Recipe,
     SelectedPart,
+    ServedSystem,
     System,
     Way,
 )
 from calque.recipes.sources import Files
 from calque.tuning.settings import TuningSettings
+
+ECHO = "say template: alpaca, plain or a file, where /completions has echo; vLLM and SGLang have it"
 
 
 def resolve(
@@ -65,6 +68,7 @@ class _Resolver:
 
     def resolve(self) -> Resolved:
         """Everything; problems are collected on the way."""
+        self._model()
         self._template()
         self._refine()
         systems = [s for role, system in self.recipe.systems.items() for s in self._system(role, system)]
@@ -79,6 +83,7 @@ class _Resolver:
                 self._compared(role, (i, j))
         judging = self.recipe.judge
         codes = [] if judging is None else self._languages([*judging.languages, "en"])
+        self._served_are_asked(systems, benchmarks)
         known = known_answers(self.recipe, self.finder, codes)
         if self.problems:
             raise RecipeError(*in_order(self.problems))
@@ -140,16 +145,57 @@ class _Resolver:
             remedy = f"add the way of asking to systems.{role}.answers"
             self.problems.append(Problem(message, *self.places.at(("comparisons", *within)), remedy))
 
+    def _model(self) -> None:
+        """Tell of a base model that is needed and not given."""
+        served = all(isinstance(system, ServedSystem) for system in self.recipe.systems.values())
+        if self.recipe.model.path or (served and not self.recipe.sources.passages):
+            return
+        loc = ("model", "path") if self.recipe.model.model_fields_set else ("model",)
+        message = f"{'.'.join(loc)!r} is missing"
+        self.problems.append(Problem(message, *self.places.at(loc), "say model=FOLDER_OR_HUB_ID"))
+
     def _template(self) -> None:
         template = template_of(self.recipe.model, self.finder.folder)
+        self._readable(template, ("model", "template"))
+
+    def _readable(self, template: str, loc: Loc) -> None:
         try:
             if template != "chat":  # the model's own, which only its tokenizer knows
                 load_template(template)
         except CalqueError as error:
             for problem in error.problems:
-                self._tell(("model", "template"), problem.message, problem.remedy)
+                self._tell(loc, problem.message, problem.remedy)
 
-    def _system(self, role: str, system: System) -> Iterator[ResolvedSystem]:
+    def _served(self, role: str, system: ServedSystem) -> ResolvedSystem:
+        """A system behind a server: one for all languages."""
+        served = with_template(system, self.finder.folder)
+        self._readable(served.template, ("systems", role, "template"))
+        if served.template != "chat" and "chat" in served.answers:
+            message = "two turns do not go by a template of ours"
+            self._tell(("systems", role, "answers"), message, "say template: chat, or answers without chat")
+        if served.budget is not None and served.price is None:
+            message = "what it costs is not known"
+            self._tell(("systems", role, "budget"), message, "say price: {read: …, written: …} beside it")
+        ways = tuple(dict.fromkeys(served.answers))
+        scored_in = tuple(self._scored_in("", served.scored_in))
+        return ResolvedSystem(role, role, "", {}, TuningSettings(), scored_in, answers=ways, served=served)
+
+    def _served_are_asked(
+        self, systems: Sequence[ResolvedSystem], benchmarks: Sequence[ResolvedBenchmark]
+    ) -> None:
+        """Tell of systems that are asked nothing: what is measured takes log-likelihoods of options that the server does not tell."""
+        for system in systems:
+            if system.served is None or not benchmarks or system.served.compares:
+                continue
+            if all(benchmark.name in ONLY_OPTIONS for benchmark in benchmarks):
+                names = ", ".join(dict.fromkeys(benchmark.name for benchmark in benchmarks))
+                message = f"is asked nothing: {names} take log-likelihoods of options, which its server does not tell"
+                self._tell(("systems", system.role), message, ECHO)
+
+    def _system(self, role: str, system: System | ServedSystem) -> Iterator[ResolvedSystem]:
+        if isinstance(system, ServedSystem):
+            yield self._served(role, system)
+            return
         mix = {self._known(role, name): amount for name, amount in system.mix.items()}
         mix.pop("", None)
         tuning = self._tuning(role, system)
@@ -220,7 +266,7 @@ class _Resolver:
     def _starts_in_x(self, system: System) -> bool:
         """Whether what it starts from is of one language, so that there is one of it for each language too."""
         seen: set[str] = set()
-        at: System | None = system
+        at: System | ServedSystem | None = system
         while at is not None and at.starts_from is not None and at.starts_from.system not in seen:
             seen.add(at.starts_from.system)
             at = self.recipe.systems.get(at.starts_from.system)
@@ -345,7 +391,11 @@ class _Resolver:
 def _not_asked(systems: Sequence[ResolvedSystem], benchmarks: Sequence[ResolvedBenchmark]) -> Iterator[str]:
     """Of ways of asking and benchmarks that do not go together, a word."""
     for system, name in product(systems, dict.fromkeys(benchmark.name for benchmark in benchmarks)):
-        if "pivot" in system.answers and name in ONLY_OPTIONS:
+        if name not in ONLY_OPTIONS:
+            continue
+        if system.served is not None and not system.served.compares:
+            yield f"{system.name} is not asked {name}: its server tells no log-likelihoods of options ({ECHO})"
+        elif "pivot" in system.answers:
             yield f"{called(system.name, 'pivot')} is not asked {name}: options cannot be compared behind half an answer"
 
 

@@ -16,7 +16,16 @@ from calque.evaluation.shots import NONE, Shots
 from calque.recipes.judging import AnyModel
 from calque.recipes.refine import Amount
 from calque.recipes.rounds import NO_ROUNDS, Rounds
-from calque.recipes.schema import ChatPart, Part, PivotPart, RatedPart, Recipe, SelectedPart, Way
+from calque.recipes.schema import (
+    ChatPart,
+    Part,
+    PivotPart,
+    RatedPart,
+    Recipe,
+    SelectedPart,
+    ServedSystem,
+    Way,
+)
 from calque.tuning.settings import TuningSettings
 
 
@@ -57,7 +66,7 @@ def called(name: str, way: Way) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedSystem:
-    """A system for one language, or for all (`language` empty). An empty mixture is the base model.
+    """A system for one language, or for all (`language` empty). An empty mixture is the base model, unless it is `served`.
 
     `by_way_of_english` are the parts that taught it to answer by way of English: so it is asked.
     """
@@ -72,6 +81,7 @@ class ResolvedSystem:
     starts_from: ResolvedStart | None = None
     answers: tuple[Way, ...] = ("direct",)
     by_way_of_english: Mapping[Way, ChatPart | PivotPart] = field(default_factory=dict)
+    served: ServedSystem | None = None
 
     def asked(self, language: str) -> tuple[Way, ...]:
         """The ways in which it is asked in a language: English is asked for directly, or not at all."""

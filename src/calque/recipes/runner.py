@@ -23,8 +23,8 @@ from calque.recipes.resolve import resolve, template_of
 from calque.recipes.resolved import Resolved
 from calque.recipes.rounds import Rounds, stop_of
 from calque.recipes.steps import Step, Work, unheard
-from calque.recipes.steps.judge import told_before
 from calque.recipes.steps.workshop import Workshop
+from calque.recipes.told import told_before, without_key
 from calque.recipes.watch import Silent, Watcher
 
 EARLY = (
@@ -91,10 +91,13 @@ def follow(prepared: Prepared, out: Path) -> None:
 
 
 def workshop_of(prepared: Prepared, folder: RunFolder) -> Workshop:
-    """The base model, found; a `ModelError` if it is none."""
-    from calque.engines.loading import find_model
+    """The base model, found; a `ModelError` if it is none. Where no step needs one, there is none."""
+    from calque.engines.loading import ModelFiles, find_model
 
     settings = prepared.resolved.recipe.model
+    if not any(step.model for step in prepared.steps):
+        nothing = ModelFiles("", Path())
+        return Workshop(settings, prepared.template, nothing, folder.hashes, folder.root / REQUESTS)
     place = prepared.read.folder / Path(settings.path).expanduser()
     name = str(place) if place.exists() else settings.path
     base = find_model(name, revision=settings.revision, trust_remote_code=settings.trust_remote_code)
@@ -140,7 +143,7 @@ class _Run:
         early = early_of(steps)
         self._all_faults_at_once(early)
         late = [step for step in steps if step not in early]
-        for line in told_before(steps):
+        for line in told_before(step for step in steps if not self._stands(step)):
             self.watcher.note(line)
         self._preflight(late)
         while late:
@@ -187,9 +190,9 @@ class _Run:
         """Read the benchmarks before the first tuning, if there is tuning to do; refuse to train on what is measured."""
         if self._stand(steps):
             return
-        if self._stand(_up_to(steps, "tune")):
+        problems = without_key(step for step in steps if not self._stands(step))
+        if self._stand(_up_to(steps, "tune")) and not problems:
             return
-        problems: list[Problem] = []
         seen: set[tuple[object, ...]] = set()
         for step in steps:
             looked_at = (step.files, step.settings.get("benchmark"), step.settings.get("language"))
@@ -211,6 +214,10 @@ class _Run:
                 return False
             known[step.name] = record
         return True
+
+    def _stands(self, step: Step) -> bool:
+        """Whether a step that needs no others is finished."""
+        return not step.after and self._finished(step, inputs_of(step, {}, self.workshop)) is not None
 
     def _inputs(self, step: Step) -> Inputs:
         return inputs_of(step, self.records, self.workshop)

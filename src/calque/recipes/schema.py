@@ -6,13 +6,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, create_model, field_serializer, field_validator
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    Tag,
+    create_model,
+    field_serializer,
+    field_validator,
+)
 
 from calque.curation.settings import PassageSettings
 from calque.evaluation.benchmarks import BENCHMARKS
-from calque.recipes.judging import AnyModel, Judging
+from calque.recipes.judging import AnyModel, Judging, ServerModel
 from calque.recipes.names import Code, CodeOrX, Name
 from calque.recipes.refine import Amount, Refine
 from calque.recipes.shots import ShotsSettings
@@ -27,7 +36,7 @@ ONLY_OPTIONS = tuple(name for name, made in BENCHMARKS.items() if not made.write
 class ModelSettings(Form):
     """The base model."""
 
-    path: str = Field(description="folder of a model in hub form, or a hub id")
+    path: str = Field("", description="folder of a model in hub form, or a hub id")
     revision: str | None = Field(None, description="revision of a hub id")
     template: str = Field(
         "alpaca", description="alpaca, plain, chat (the model's own), or a YAML file of one's own"
@@ -208,7 +217,21 @@ class Start(Form):
     )
 
 
-class System(Form):
+class _Measured(Form):
+    """A model that is asked questions."""
+
+    answers: list[Way] = Field(
+        ["direct"],
+        min_length=1,
+        description="how it is asked outside English: directly; in two turns, English first (chat); or for English and x "
+        "in one answer (pivot). Each way has scores of its own, under SYSTEM@chat and SYSTEM@pivot",
+    )
+    scored_in: list[CodeOrX] | None = Field(
+        None, description="languages to score in, x or codes, in place of evaluate.languages"
+    )
+
+
+class System(_Measured):
     """A model to be made and scored: a mixture to tune the base on; an empty mixture is the base itself."""
 
     mix: dict[str, Amount] = Field(
@@ -222,15 +245,6 @@ class System(Form):
     starts_from: Start | None = Field(
         None, description="tune the model of another system on, in place of the base model"
     )
-    answers: list[Way] = Field(
-        ["direct"],
-        min_length=1,
-        description="how it is asked outside English: directly; in two turns, English first (chat); or for English and x "
-        "in one answer (pivot). Each way has scores of its own, under SYSTEM@chat and SYSTEM@pivot",
-    )
-    scored_in: list[CodeOrX] | None = Field(
-        None, description="languages to score in, x or codes, in place of evaluate.languages"
-    )
     together: bool = Field(
         False,
         description="one model for all target languages, made from their parts in x, in place of one for each",
@@ -243,6 +257,42 @@ class System(Form):
     @field_serializer("tuning")
     def _as_given(self, tuning: TuningSettings) -> dict[str, Any]:
         return tuning.model_dump(mode="json", exclude_unset=True)
+
+
+class ServedSystem(ServerModel, _Measured):
+    """A model behind a server, measured beside the others and never tuned. It is asked its questions through /chat/completions,
+    or, with a template, through /completions.
+    """
+
+    may_fail: float = Field(
+        0.02,
+        ge=0,
+        le=1,
+        description="share of questions that the server may refuse or withhold an answer to, which then counts as wrong; "
+        "more of them end the run, and so does what could not be answered for another reason, to be asked again",
+    )
+    budget: float | None = Field(
+        None,
+        gt=0,
+        description="most that all its answers may cost, in the currency of its price; what it may not hold for ends the run",
+    )
+
+    mix: ClassVar[Mapping[str, Amount]] = {}
+    tuning: ClassVar[TuningSettings] = TuningSettings()
+    matched_to: ClassVar[None] = None
+    starts_from: ClassVar[None] = None
+    together: ClassVar[bool] = False
+    when_missing: ClassVar[Literal["error"]] = "error"
+
+
+def _tuned_or_served(given: object) -> str:
+    served = isinstance(given, ServedSystem) or (isinstance(given, Mapping) and "server" in given)
+    return "served" if served else "tuned"
+
+
+AnySystem = Annotated[
+    Annotated[System, Tag("tuned")] | Annotated[ServedSystem, Tag("served")], Discriminator(_tuned_or_served)
+]
 
 
 class EvaluateSettings(ShotsSettings):
@@ -340,10 +390,15 @@ class Recipe(Form):
     name: str = Field(description="what the run is called")
     seed: int = Field(0, ge=0, description="all randomness flows from it")
     languages: list[Code] = Field(min_length=1, description="target languages (x)")
-    model: ModelSettings
+    model: ModelSettings = Field(
+        ModelSettings(), description="the base model; needed unless every system is served"
+    )
     sources: Sources
     demonstrate: dict[Name, Part] = Field(description="parts, by name")
-    systems: dict[Name, System] = Field(min_length=1, description="systems, by name")
+    systems: dict[Name, AnySystem] = Field(
+        min_length=1,
+        description="systems, by name: tuned ones, the base model itself, or models behind a server",
+    )
     comparisons: list[tuple[str, str]] = Field(
         default_factory=list, description="pairs of systems whose difference is reported: [baseline, method]"
     )

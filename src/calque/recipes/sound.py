@@ -16,11 +16,12 @@ from pydantic import ValidationError
 from calque.recipes.changes import is_of
 from calque.recipes.document import Loc
 from calque.recipes.mistakes import VIEWS, where
-from calque.recipes.schema import Recipe
+from calque.recipes.schema import Recipe, System
 
 SOME_LANGUAGE = ["zh"]
+SOME_MODEL = "model"
 STAND_INS: dict[str, Any] = {
-    "name": "", "languages": SOME_LANGUAGE, "model": {"path": ""}, "sources": {}, "demonstrate": {},
+    "name": "", "languages": SOME_LANGUAGE, "sources": {}, "demonstrate": {},
     "systems": {"base": {}},
 }  # fmt: skip
 
@@ -41,7 +42,12 @@ def sound_rest(data: Mapping[str, Any]) -> Recipe | None:
     changes: dict[str, Any] = {}
     if touched & {"sources", "demonstrate"}:
         skipped = {"when_missing": "skip"}
-        changes["systems"] = {role: s.model_copy(update=skipped) for role, s in found.systems.items()}
+        changes["systems"] = {
+            role: s.model_copy(update=skipped) if isinstance(s, System) else s
+            for role, s in found.systems.items()
+        }
+    if "model" in touched:
+        changes["model"] = found.model.model_copy(update={"path": SOME_MODEL})
     if rest["languages"] is SOME_LANGUAGE:
         changes["languages"] = []
     return found.model_copy(update=changes)

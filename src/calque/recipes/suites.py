@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from pydantic import ValidationError
 
 from calque.errors import CalqueError, DataError, Problem, UsageError
 from calque.evaluation.benchmarks import benchmark_of
 from calque.evaluation.evaluate import items_of
 from calque.evaluation.shots import NONE, Shots, told
 from calque.languages import language as language_of
+from calque.recipes.mistakes import plain
 from calque.recipes.official_files import OFFICIAL, SUITES, find
 from calque.recipes.reading import Read
 from calque.recipes.schema import Recipe
@@ -72,7 +75,7 @@ def _look(benchmark: str, code: str, data: Path, prompt_language: str, shots: in
 
 def recipe_of(
     found: Sequence[Found],
-    model: str,
+    model: str | Mapping[str, Any],
     *,
     suite: str,
     seed: int = 0,
@@ -81,7 +84,10 @@ def recipe_of(
     prompt_language: str = "item",
     shots: int = 0,
 ) -> Read:
-    """The recipe that scores the model as it is on what was found; its paths start from the working folder."""
+    """The recipe that scores the model as it is on what was found; its paths start from the working folder.
+
+    `model` is a folder or a hub id, or the settings of a model behind a server, with `template` in place of its own.
+    """
     codes = list(dict.fromkeys(one.language for one in found))
     targets = [code for code in codes if code != "en"]
     if not targets:
@@ -100,10 +106,21 @@ def recipe_of(
         "name": suite,
         "seed": seed,
         "languages": targets,
-        "model": {"path": model, "template": template},
+        **({"model": {"path": model, "template": template}} if isinstance(model, str) else {}),
         "sources": {},
         "demonstrate": {},
-        "systems": {"base": {}},
+        "systems": {"base": {}} if isinstance(model, str) else {"served": {**model, "template": template}},
         "evaluate": evaluate,
     }
-    return Read(Recipe.model_validate(recipe), Path())
+    try:
+        return Read(Recipe.model_validate(recipe), Path())
+    except ValidationError as error:
+        raise UsageError(*(_on_command_line(one) for one in error.errors(include_url=False))) from None
+
+
+def _on_command_line(error: Mapping[str, Any]) -> Problem:
+    """What is wrong with an option: of all that makes the recipe, only the server's are not checked by then."""
+    ours = error.get("ctx", {}).get("error")
+    if isinstance(ours, ValueError) and isinstance(ours.args[0], Problem):
+        return Problem(ours.args[0].message, "command line", remedy=ours.args[0].remedy)
+    return Problem(f"--{error['loc'][-1]}: {plain(error['msg'])}", "command line")

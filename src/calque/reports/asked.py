@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from calque.reports.counts import Counts
@@ -55,6 +57,42 @@ def questions(run: Run) -> tuple[Asked, ...]:
         for place in order
         for same in groups[place].values()
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What a model behind a server was asked in all: requests, tokens read and written, questions, and those left unanswered."""
+
+    system: str
+    model: str
+    requests: int
+    prompt_tokens: int
+    tokens: int
+    questions: int
+    unanswered: Mapping[str, int]
+
+    @property
+    def missing(self) -> int:
+        """How many questions it left unanswered, which count as wrong."""
+        return sum(self.unanswered.values())
+
+
+def served(run: Run) -> tuple[Served, ...]:
+    """Those behind a server, in the manifest's order."""
+    found = []
+    for system in run.manifest.systems:
+        counts = [c for (name, _, _), c in run.asked.items() if name == system.name]
+        asked = [(c.server, c.kept) for c in counts if c.server is not None]
+        if asked:
+            missing: Counter[str] = Counter()
+            for one, _ in asked:
+                missing.update(one.unanswered)
+            sums = (
+                sum(getattr(one, key) for one, _ in asked) for key in ("requests", "prompt_tokens", "tokens")
+            )
+            questions_ = sum(kept for _, kept in asked)
+            found.append(Served(system.name, system.served, *sums, questions_, dict(missing)))
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)

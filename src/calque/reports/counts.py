@@ -37,6 +37,16 @@ class Drop:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked of a server for one evaluation: requests, tokens read and written, and questions left unanswered, by reason."""
+
+    requests: int
+    prompt_tokens: int
+    tokens: int
+    unanswered: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Counts:
     """Rows in = rows kept + rows dropped, for one step; `notes` count rows that were kept all the same.
 
@@ -53,6 +63,7 @@ class Counts:
     notes: Mapping[str, int] = field(default_factory=dict)
     tokens_per_answer: float = math.nan
     examples: tuple[Drop, ...] = ()
+    server: Asked | None = None
 
     @property
     def adds_up(self) -> bool:
@@ -78,9 +89,17 @@ def read_counts(place: Path, step: str, kind: str) -> Counts | None:
             notes=_by_reason(row.get("notes")),
             tokens_per_answer=number(row.get("tokens_per_answer")),
             examples=_examples(place / "dropped.jsonl"),
+            server=_asked(row.get("server")),
         ),
         path,
     )
+
+
+def _asked(row: Any) -> Asked | None:
+    if not row:
+        return None
+    numbers = {key: int(row.get(key) or 0) for key in ("requests", "prompt_tokens", "tokens")}
+    return Asked(**numbers, unanswered=_by_reason(row.get("unanswered")))
 
 
 def _by_reason(row: Any) -> dict[str, int]:

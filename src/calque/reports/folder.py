@@ -92,7 +92,9 @@ def _steps(folder: Path, row: Mapping[str, Any]) -> Iterator[Step]:
     for name in names:
         done = (folder / "steps" / name).is_dir()
         step = known.get(name) or read_object(folder / "steps" / name / "step.json")
-        kind = str(step.get("kind") or name.split("-")[0])
+        kind = str(step.get("kind") or name.split("-")[0]).removesuffix(
+            "_served"
+        )  # one of ours asks as others do
         yield Step(name=name, kind=kind, key=str(step.get("key") or ""), done=done)
 
 
@@ -112,7 +114,13 @@ def _place(folder: Path, step: Step) -> Path:
 def _manifest(row: Mapping[str, Any], scores: tuple[Score, ...], steps: tuple[Step, ...]) -> Manifest:
     """The manifest; where an unfinished run has none yet, the systems are those that were tuned or scored."""
     systems = [
-        System(str(s["name"]), str(s["role"]), str(s.get("language") or ""), bool(s.get("scored", True)))
+        System(
+            name=str(s["name"]),
+            role=str(s["role"]),
+            language=str(s.get("language") or ""),
+            scored=bool(s.get("scored", True)),
+            served=_served(s.get("served")),
+        )
         for s in row.get("systems", [])
     ]
     if not systems:
@@ -130,6 +138,14 @@ def _manifest(row: Mapping[str, Any], scores: tuple[Score, ...], steps: tuple[St
         comparisons=tuple((str(first), str(second)) for first, second in row.get("comparisons", [])),
         notes=tuple(str(note) for note in row.get("notes", [])),
     )
+
+
+def _served(row: Mapping[str, Any] | None) -> str:
+    """What a model behind a server is called there, and how it is asked; empty for one of ours."""
+    if not row:
+        return ""
+    revision = f" ({row['revision']})" if row.get("revision") else ""
+    return f"{row['model']}{revision}, {row.get('template') or 'chat'}"
 
 
 def _model(row: Mapping[str, Any]) -> dict[str, Any]:

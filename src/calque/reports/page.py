@@ -15,7 +15,7 @@ from calque.errors import Problem, UsageError
 from calque.languages import LANGUAGES
 from calque.reports import numbers
 from calque.reports.answers import draw_samples
-from calque.reports.asked import costs, questions
+from calque.reports.asked import costs, questions, served
 from calque.reports.consistency import consistency
 from calque.reports.contamination import WORDS
 from calque.reports.figures import loss_panels, score_panels, style_of
@@ -74,6 +74,7 @@ def _view(run: Run) -> dict[str, Any]:
         "leads": leads(run, found, in_english),
         "questions": questions(run),
         "costs": costs(run),
+        "served": served(run),
         "panels": score_panels(run),
         "english": in_english,
         "consistency": consistency(run),

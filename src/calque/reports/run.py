@@ -24,12 +24,14 @@ class System:
     """A model under test. Systems of one role differ in their language alone; `""` is a system for all.
 
     One that is made to work for others, as a generator, is not `scored`. One that is asked in several ways stands here several times, as `NAME`, `NAME@chat` and `NAME@pivot`.
+    One that is `served` is a model behind a server, by its name there.
     """
 
     name: str
     role: str
     language: str = ""
     scored: bool = True
+    served: str = ""
 
     @property
     def tuned_as(self) -> str:
@@ -249,7 +251,7 @@ class Run:
         """The model as it came: the first system that serves all languages and has no tuning step."""
         tuned = {step.name.removeprefix("tune-") for step in self.steps if step.kind == "tune"}
         for system in self.manifest.systems:
-            if not system.language and system.tuned_as not in tuned:
+            if not system.language and not system.served and system.tuned_as not in tuned:
                 return system
         return None
 

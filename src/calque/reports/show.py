@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from calque.reports import numbers
-from calque.reports.asked import questions
+from calque.reports.asked import questions, served
 from calque.reports.compare import Difference
 from calque.reports.counts import Counts
 from calque.reports.folder import read_run
@@ -25,7 +25,7 @@ MOST_IN_LINE = 3  # differences with their intervals
 def score_table(folder: Path) -> RenderableType:
     """The systems side by side on each benchmark's first metric, with paired differences and their intervals."""
     run = read_run(folder)
-    return Group(_tables(run), *_no_room(run))
+    return Group(_tables(run), *_no_room(run), *_served(run))
 
 
 def show(folder: Path) -> RenderableType:
@@ -33,7 +33,7 @@ def show(folder: Path) -> RenderableType:
     run = read_run(folder)
     parts: list[RenderableType] = [Text(f"{run.manifest.recipe or run.name}: {folder}", style="bold")]
     parts += [Text(f"note: {note}", style="yellow") for note in run.manifest.notes]
-    return Group(*parts, _steps(run), _tables(run), *_no_room(run))
+    return Group(*parts, _steps(run), _tables(run), *_no_room(run), *_served(run))
 
 
 def _no_room(run: Run) -> Iterator[Text]:
@@ -51,6 +51,18 @@ def _no_room(run: Run) -> Iterator[Text]:
             share = f"{numbers.count(asked.with_fewer)} of {of}"
             text = f"{which}: {share} prompts had room for fewer examples only"
             yield Text(text, style="yellow")
+
+
+def _served(run: Run) -> Iterator[Text]:
+    """A line for each model behind a server: what it was asked, and what it left unanswered."""
+    for one in served(run):
+        tokens = f"{numbers.count(one.prompt_tokens)} tokens read, {numbers.count(one.tokens)} written"
+        text = f"{one.system} ({one.model}): {numbers.count(one.requests)} requests, {tokens}"
+        if one.missing:
+            reasons = ", ".join(f"{numbers.count(n)} × {reason}" for reason, n in one.unanswered.items())
+            share = f"{numbers.count(one.missing)} of {numbers.count(one.questions)} questions unanswered"
+            text += f"; {share} ({reasons}), which count as wrong"
+        yield Text(text, style="yellow" if one.missing else "dim")
 
 
 def _tables(run: Run) -> RenderableType:

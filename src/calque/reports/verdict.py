@@ -236,7 +236,7 @@ def english(run: Run) -> tuple[English, ...]:
             if score is None:
                 continue
             change = None
-            if before is not None and system != before:
+            if before is not None and system != before and not system.served:
                 paired = gains(run, before.name, system.name, benchmark, ENGLISH, metric)
                 change = difference([paired], run.manifest.seed)
             cells[benchmark] = (Cell(score.value, score.low, score.high), change)

@@ -17,6 +17,7 @@ Kind = Literal[
     "encode",
     "tune",
     "evaluate",
+    "evaluate_served",
     "generate",
     "answer",
     "ratings",

@@ -15,14 +15,18 @@ from calque.recipes.steps import Work
 from calque.recipes.steps.encode import template_files, template_settings
 
 if TYPE_CHECKING:
+    from calque.engines import Engine
     from calque.evaluation.asking import Asking
     from calque.evaluation.items import ItemSet
 
 
 def is_asked(system: ResolvedSystem, benchmark: ResolvedBenchmark, way: Way) -> bool:
-    """Whether a system is asked a benchmark in a way: options alone cannot be compared behind half an answer (pivot)."""
+    """Whether a system is asked a benchmark in a way: options alone cannot be compared behind half an answer (pivot), nor by a
+    server that tells no log-likelihoods.
+    """
     scored = benchmark.language in system.scored_in and way in system.asked(benchmark.language)
-    return scored and not (way == "pivot" and benchmark.name in ONLY_OPTIONS)
+    compares = way != "pivot" and (system.served is None or system.served.compares)
+    return scored and (compares or benchmark.name not in ONLY_OPTIONS)
 
 
 @dataclass(frozen=True)
@@ -37,8 +41,8 @@ class Evaluate:
     seed: int
     way: Way = "direct"
 
-    kind: ClassVar[Literal["evaluate"]] = "evaluate"
-    model: ClassVar[Literal["weights"]] = "weights"
+    kind: ClassVar[Literal["evaluate", "evaluate_served"]] = "evaluate"
+    model: ClassVar[Literal["", "weights"]] = "weights"
     resumes: ClassVar[bool] = False
 
     @property
@@ -146,11 +150,15 @@ class Evaluate:
 
     def carry_out(self, work: Work) -> dict[str, Any]:
         """Write scores.jsonl, answers.jsonl, dropped.jsonl, notes.jsonl and counts.json."""
+        tuned = work.after[self.after[0]] if self.after else None
+        engine = work.workshop.engine(self.system.name, tuned, self.evaluate.precision)
+        return self._evaluated(work, engine)
+
+    def _evaluated(self, work: Work, engine: Engine) -> dict[str, Any]:
+        """Ask an engine, score, and write it all down; the counts."""
         from calque.evaluation.benchmarks import benchmark_of
         from calque.evaluation.evaluate import evaluate
 
-        tuned = work.after[self.after[0]] if self.after else None
-        engine = work.workshop.engine(self.system.name, tuned, self.evaluate.precision)
         made = benchmark_of(self.benchmark.name)
         asked = self._items()
         evaluate(

@@ -294,7 +294,7 @@ def judges(resolved: Resolved, evaluations: list[Evaluate]) -> Iterator[Judge | 
                     yield Judge(name, engine, judging, seed, both[0], both[1])
 
 
-def told_before(steps: Iterable[object]) -> Iterator[str]:
+def told_of_judges(steps: Iterable[object]) -> Iterator[str]:
     """A line for each judge: what it will be asked at most, what that costs, and how long it takes."""
     by_judge: dict[str, list[Judge | JudgeKnown]] = {}
     for step in steps:

@@ -1,0 +1,197 @@
+"""A system behind a server and a benchmark in a language to scores and answers.
+
+What the server refuses or withholds counts as a wrong answer, up to a share, and is told; what it could not answer just now
+is asked again by the next run.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+
+from calque.corpora.writing import write_json, write_jsonl
+from calque.engines import Completion, CountedScores, Failure, Progress, Sampling, Scores
+from calque.engines.stored import OVER_BUDGET
+from calque.errors import EngineError, Problem, RunError
+from calque.recipes.schema import ServedSystem
+from calque.recipes.steps import Work
+from calque.recipes.steps.asking import CHARACTERS, Expected, cost_of, engine_settings, purse_of, told
+from calque.recipes.steps.encode import template_files, template_settings
+from calque.recipes.steps.evaluate import Evaluate
+from calque.records import Conversation
+
+if TYPE_CHECKING:
+    from calque.engines.stored import StoredEngine
+    from calque.evaluation.asking import Asking
+
+Answer = TypeVar("Answer", Completion, Scores)
+
+
+@dataclass(frozen=True)
+class EvaluateServed(Evaluate):
+    """Ask a model behind a server every item of a benchmark in one language, and score the answers."""
+
+    kind: ClassVar[Literal["evaluate", "evaluate_served"]] = "evaluate_served"
+    model: ClassVar[Literal["", "weights"]] = ""
+
+    @property
+    def served(self) -> ServedSystem:
+        """The model and its server."""
+        if self.system.served is None:
+            raise AssertionError(f"{self.system.name} is not served")
+        return self.system.served
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """How it is asked, and which model it is; nothing of the base model, nor of the way to the server."""
+        own = ("precision", *template_settings(self.model_settings))
+        said = {name: value for name, value in super().settings.items() if name not in own}
+        asked = engine_settings(self.served)
+        for name in ("answers", "scored_in", "may_fail", "budget"):
+            asked.pop(name)
+        return {**said, "engine": asked, "compares": self.served.compares}
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The benchmark's files, and a template of one's own."""
+        of_base = template_files(self.template)
+        read = tuple(path for path in super().files if path not in of_base)
+        return (*read, *template_files(self.served.template))
+
+    def _asking(self) -> Asking:
+        return replace(super()._asking(), compares=self.served.compares)
+
+    def expected(self) -> Expected:
+        """What it is asked at most, every answer being as long as it may be."""
+        from calque.evaluation.benchmarks import benchmark_of
+
+        made, asked = benchmark_of(self.benchmark.name), self._asking()
+        items = self._items().items
+        lengths = [
+            sum(len(text) for message in item.conversation for text in message.texts) for item in items
+        ]
+        turns = int(made.writes) + int(self.way == "chat")
+        options = [1 + len(item.choices or item.compared) if asked.chooses(made) else 0 for item in items]
+        read = sum(n * (turns + more) for n, more in zip(lengths, options, strict=True)) / CHARACTERS
+        longest = self.evaluate.max_new_tokens.get(self.benchmark.name, made.max_new_tokens)
+        english = self.evaluate.english_tokens if self.way != "direct" else 0
+        written = len(items) * (longest * int(made.writes) + english) + sum(options)
+        if self.way == "chat":
+            read += len(items) * english
+        requests = len(items) * turns + sum(options)
+        return Expected(requests, round(read), written, cost_of(self.served, round(read), written))
+
+    def carry_out(self, work: Work) -> dict[str, Any]:
+        """Write what any evaluation writes, and unanswered.jsonl {item, reason, detail}; the counts tell requests and tokens too."""
+        from calque.recipes.steps.other_engines import other_engine
+
+        place = f"systems.{self.system.role}"
+        purse = purse_of(self.served, place, self.served.budget)
+        with other_engine(work.workshop, place, self.served, purse) as engine:
+            asked = _Asked(engine, self.served, place)
+            counts = self._evaluated(work, asked)
+        items = [item.id for item in self._items().items]
+        rows = [
+            {"item": items[i], "reason": failure.reason, "detail": failure.detail}
+            for i, failure in sorted(asked.unanswered.items())
+        ]
+        write_jsonl(work.folder / "unanswered.jsonl", rows)
+        counts["server"] = {
+            "requests": asked.requests,
+            "prompt_tokens": asked.prompt_tokens,
+            "tokens": asked.tokens,
+            "unanswered": dict(sorted(Counter(row["reason"] for row in rows).items())),
+        }
+        write_json(work.folder / "counts.json", counts)
+        return counts
+
+
+@dataclass
+class _Asked:
+    """An engine whose final failures are empty answers, as long as they are few; it counts what went to and fro."""
+
+    engine: StoredEngine
+    served: ServedSystem
+    place: str
+    requests: int = 0
+    tokens: int = 0
+    prompt_tokens: int = 0
+    unanswered: dict[int, Failure] = field(default_factory=dict)
+
+    @property
+    def identity(self) -> str:
+        """That of the model."""
+        return self.engine.identity
+
+    def complete(
+        self,
+        conversations: Sequence[Conversation],
+        *,
+        max_new_tokens: int,
+        sampling: Sampling | None = None,
+        progress: Progress | None = None,
+    ) -> list[Completion]:
+        """The answers; an empty one where the server will give none."""
+        found = self.engine.attempt(
+            conversations, max_new_tokens=max_new_tokens, sampling=sampling, progress=progress
+        )
+        self.requests += len(found)
+        return list(self._or_empty(found, Completion("", 0, True)))
+
+    def choose(
+        self,
+        conversations: Sequence[Conversation],
+        choices: Sequence[Sequence[str]],
+        *,
+        progress: Progress | None = None,
+    ) -> list[tuple[float, ...]]:
+        """The log-likelihoods; none where the server will tell none."""
+        found = self.engine.attempt_scores(conversations, choices, progress=progress)
+        self.requests += sum(1 + len(row) for row in choices)
+        nothing: Scores = ()
+        return list(self._or_empty(found, nothing))
+
+    def _or_empty(self, found: Sequence[Answer | Failure], empty: Answer) -> Iterator[Answer]:
+        """The answers; raises where the budget is spent, what failed may yet be answered, or too much will not be."""
+        failed = {i: answer for i, answer in enumerate(found) if isinstance(answer, Failure)}
+        self.unanswered |= failed
+        for answer in found:
+            if isinstance(answer, Completion | CountedScores | Failure):
+                self.tokens += answer.tokens
+                self.prompt_tokens += answer.prompt_tokens
+        refuse_failures(failed.values(), len(found), self.served, self.place)
+        yield from (empty if isinstance(answer, Failure) else answer for answer in found)
+
+
+def refuse_failures(failed: Iterable[Failure], count: int, served: ServedSystem, place: str) -> None:
+    """Raise where the budget is spent, where what failed may yet be answered, or where too much will not be."""
+    failures = list(failed)
+    reasons = Counter(failure.reason for failure in failures)
+    if reasons[OVER_BUDGET]:
+        there = count - len(failures)
+        message = f"{place}: what is left of the budget of {served.budget:g} holds for {there:,} of {count:,} questions"
+        remedy = f"raise {place}.budget, or lower evaluate.limit; answers that are there are kept"
+        raise RunError(Problem(message, remedy=remedy))
+    again = [failure for failure in failures if not failure.final]
+    if not again and len(failures) <= served.may_fail * count:
+        return
+    told_of = (again or failures)[0]
+    listed = ", ".join(f"{n:,} × {reason}" for reason, n in reasons.most_common())
+    message = f"{place}: {len(failures):,} of {count:,} questions were not answered ({listed}); one of them: {told_of.detail}"
+    remedy = "run again: the answers that came are kept, and only these are asked again"
+    if not again:
+        remedy = f"see why; or raise {place}.may_fail, and what is refused or withheld counts as wrong"
+    raise EngineError(Problem(message, remedy=remedy))
+
+
+def told_of_served(steps: Iterable[object]) -> Iterator[str]:
+    """A line for each served system: what it will be asked at most, what that costs, and how long it takes."""
+    by_system: dict[str, list[EvaluateServed]] = {}
+    for step in steps:
+        if isinstance(step, EvaluateServed):
+            by_system.setdefault(step.system.name, []).append(step)
+    for name, asked in by_system.items():
+        yield told(f"system {name}", [step.expected() for step in asked], asked[0].served)
