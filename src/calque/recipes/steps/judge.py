@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from calque.corpora.alpaca import read_alpaca
-from calque.corpora.json_rows import JsonRow, read_rows
+from calque.corpora.json_rows import JsonRow, read_json, read_rows
 from calque.corpora.writing import write_json, write_jsonl
 from calque.engines.stored import OVER_BUDGET
 from calque.errors import EngineError, Problem, RunError
+from calque.evaluation.verdicts import NO_VERDICT
 from calque.randomness import rank
 from calque.recipes.judging import AnyModel, Judging
 from calque.recipes.resolved import Resolved, called
@@ -65,7 +66,10 @@ class _Asks:
 
         return (lambda _code: judge_wording("en")) if self.judging.prompt_language == "en" else judge_wording
 
-    def _ask(self, work: Work, contests: list[Contest], *, ask_all: bool) -> list[Judged]:
+    def _ask(
+        self, work: Work, contests: list[Contest], *, ask_all: bool = False, silent: bool = False
+    ) -> list[Judged]:
+        """Verdicts; with `silent`, answers without one are what the judge is worth, and do not end the run."""
         from calque.evaluation.judge import judge
         from calque.recipes.steps.other_engines import other_engine
 
@@ -80,10 +84,10 @@ class _Asks:
                 ask_all=ask_all,
                 progress=work.counted(len(contests)),
             )
-        self._refuse_failures(found)
+        self._refuse_failures(found, silent)
         return found
 
-    def _refuse_failures(self, found: list[Judged]) -> None:
+    def _refuse_failures(self, found: list[Judged], silent: bool) -> None:
         """Raise where the budget is spent, or where too many have no verdict: what came is kept for the next run."""
         failed = [j.failure for j in found if j.failure]
         if OVER_BUDGET in failed:
@@ -95,6 +99,8 @@ class _Asks:
                     remedy="raise judge.budget, or lower judge.limit; verdicts that are there are kept",
                 )
             )
+        if silent:
+            failed = [reason for reason in failed if reason != NO_VERDICT]
         if len(failed) > self.judging.may_fail * len(found):
             reasons = ", ".join(f"{failed.count(reason):,} × {reason}" for reason in dict.fromkeys(failed))
             message = (
@@ -184,7 +190,7 @@ class JudgeKnown(_Asks):
 
         made = list(known_contests(self._known(), self.seed))
         kinds = [kind for kind, _ in made]
-        found = self._ask(work, [contest for _, contest in made], ask_all=True)
+        found = self._ask(work, [contest for _, contest in made], ask_all=True, silent=True)
         told = quality(kinds, found, self.seed, self.judging.usable_from)
         write_jsonl(work.folder / "verdicts.jsonl", (_row(judged) for judged in found))
         write_json(work.folder / "quality.json", {"judge": self.judge, "language": self.language, **told})
@@ -197,6 +203,7 @@ class Judge(_Asks):
 
     first: Evaluate
     second: Evaluate
+    known: str = ""  # the step in which it is measured on known answers
 
     @property
     def name(self) -> str:
@@ -229,8 +236,8 @@ class Judge(_Asks):
 
     @property
     def after(self) -> tuple[str, ...]:
-        """Both systems' answers."""
-        return self.first.name, self.second.name
+        """Both systems' answers, and what the judge is worth."""
+        return (self.first.name, self.second.name, *([self.known] if self.known else []))
 
     def preflight(self) -> str:
         """Nothing to read before the answers are there."""
@@ -249,7 +256,7 @@ class Judge(_Asks):
         """Write verdicts.jsonl, rates.json and counts.json."""
         from calque.evaluation.win_rates import rates
 
-        found = self._ask(work, self._contests(work), ask_all=False)
+        found = self._ask(work, self._contests(work), silent=self._is_unusable(work))
         told = rates(found, self.seed, price_of(self.engine)).to_row()
         about = {"judge": self.judge, "mode": self.judging.mode, "language": self.first.benchmark.language}
         about |= {"first": self._names[0], "second": self._names[1], "benchmark": OPEN}
@@ -257,10 +264,14 @@ class Judge(_Asks):
         write_json(work.folder / "rates.json", {**about, **told})
         return _counts(work, found)
 
+    def _is_unusable(self, work: Work) -> bool:
+        """Whether it has failed on known answers, so that its verdicts do not count in any case."""
+        return bool(self.known) and not read_json(work.after[self.known] / "quality.json")["usable"]
+
     def _contests(self, work: Work) -> list[Contest]:
         from calque.evaluation.judge import Contest
 
-        before, after = (self._answers(work.after[name]) for name in self.after)
+        before, after = (self._answers(work.after[step.name]) for step in (self.first, self.second))
         language = self.first.benchmark.language
         shared = sorted(
             before.keys() & after.keys(), key=lambda item: rank(self.seed, "judge", language, item)
@@ -285,13 +296,16 @@ def judges(resolved: Resolved, evaluations: list[Evaluate]) -> Iterator[Judge | 
     for name in judging.by:
         engine = resolved.engines[name]
         for code in dict.fromkeys(codes):
+            measured = ""
             if resolved.known.get(code):
                 elsewhere = resolved.known.get("en", ()) if code != "en" else ()
-                yield JudgeKnown(name, engine, judging, seed, code, resolved.known[code], elsewhere)
+                on_known = JudgeKnown(name, engine, judging, seed, code, resolved.known[code], elsewhere)
+                measured = on_known.name
+                yield on_known
             for pair in resolved.recipe.comparisons:
                 both = [_of_role(evaluations, role, code) for role in pair]
                 if both[0] is not None and both[1] is not None:
-                    yield Judge(name, engine, judging, seed, both[0], both[1])
+                    yield Judge(name, engine, judging, seed, both[0], both[1], measured)
 
 
 def told_of_judges(steps: Iterable[object]) -> Iterator[str]:
