@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse, Response
 from tests.loopback import Seen, model_app, served
@@ -88,7 +89,9 @@ def world(tmp_path: Path) -> Iterator[tuple[Path, Truth]]:
             right |= {"\n\n".join(p for p in (r["instruction"], r["input"]) if p): r["output"] for r in known}
     truth = Truth(right)
     files = ModelFiles("base", shipped_base())
-    base = TransformersEngine(load_model(files), make_encoder(load_tokenizer(files), "plain"), "base")
+    base = TransformersEngine(
+        load_model(files, dtype=torch.float32), make_encoder(load_tokenizer(files), "plain"), "base"
+    )
     with served(truth.app()) as knows, served(model_app(base, Seen())) as own:
         (tmp_path / "recipe.yaml").write_text(
             f"""name: judged

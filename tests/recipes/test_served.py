@@ -40,8 +40,15 @@ SYSTEMS = """systems:
 
 
 @pytest.fixture(scope="module")
-def engine(tiny_model: Path) -> TransformersEngine:
-    files = ModelFiles("tiny", tiny_model)
+def talker(foundry: Any) -> Path:
+    """A random model that does write something."""
+    made: Path = foundry.model("llama", "bytes-bos")
+    return made
+
+
+@pytest.fixture(scope="module")
+def engine(talker: Path) -> TransformersEngine:
+    files = ModelFiles("tiny", talker)
     encoder = make_encoder(load_tokenizer(files), "plain")
     return TransformersEngine(load_model(files, dtype=torch.float32), encoder, "tiny")
 
@@ -59,8 +66,10 @@ def url(engine: TransformersEngine, seen: Seen, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.fixture
-def asked(project: Path, url: str) -> Path:
-    """The small project with the base model in this process and the same behind a server; nothing is tuned."""
+def asked(project: Path, talker: Path, url: str) -> Path:
+    """The small project with a base model in this process and the same behind a server; nothing is tuned."""
+    (project / "model").unlink()
+    (project / "model").symlink_to(talker)
     recipe = (project / "recipe.yaml").read_text(encoding="utf-8")
     before, after = recipe.split("systems:")[0], "evaluate:" + recipe.split("evaluate:")[1]
     compared = "comparisons: [[base, there]]\n"
@@ -114,7 +123,7 @@ def test_a_served_model_scores_as_the_same_in_this_process_and_is_compared(asked
     for benchmark, language in (("xquad", "it"), ("xquad", "en"), ("open", "it")):
         here, there = (answers(folder, name, benchmark, language) for name in ("base", "there"))
         assert [a["answer"] for a in here] == [a["answer"] for a in there]
-        assert any(a["answer"] for a in here)
+    assert any(a["answer"] for a in answers(folder, "there", "xquad", "it"))
     here, there = (answers(folder, name, "xcopa", "it") for name in ("base", "there"))
     for a, b in zip(here, there, strict=True):
         assert b["log_likelihoods"] == pytest.approx(a["log_likelihoods"], abs=1e-4)
@@ -141,7 +150,7 @@ def test_a_served_model_scores_as_the_same_in_this_process_and_is_compared(asked
     )
     assert elsewhere[1] == []
     assert len(seen.bodies) == 24
-    again = run(asked, "systems.there.revision=2")
+    again = run(asked, "systems.there.revision=r2")
     assert {name.split("-")[1] for name in again[1]} == {"there"}
     assert len(seen.bodies) == 48
 
@@ -153,8 +162,7 @@ def test_by_chat_it_is_asked_what_it_can_be(asked: Path, seen: Seen) -> None:
     )
     assert not (folder / "steps" / "evaluate-there-xcopa-it").exists()
     assert (folder / "steps" / "evaluate-base-xcopa-it").exists()
-    here, there = (answers(folder, name, "xquad", "it") for name in ("base", "there"))
-    assert [a["answer"] for a in here] == [a["answer"] for a in there]
+    assert any(a["answer"] for a in answers(folder, "there", "xquad", "it"))
     assert {"messages" in body for body in seen.bodies} == {True}
     with pytest.raises(
         RecipeError, match=r"systems\.there: is asked nothing: xcopa take log-likelihoods(.|\n)*echo"
@@ -293,15 +301,24 @@ def test_a_budget_stops_it_and_a_higher_one_goes_on(wilful: tuple[Path, Wilful])
         (["systems.gpt.mix={}"], "no setting 'systems.gpt.mix'"),
         (["systems.gpt.price=null", "systems.gpt.budget=3"], "what it costs is not known"),
         (["systems.gpt.template=plain", "systems.gpt.answers=[chat]"], "two turns do not go by a template"),
-        (["systems.gpt.server=http://me:hunter2@here/v1"], "must hold no password"),
         (["systems.gpt.server=here/v1"], "no address of a server"),
         (["systems.base={}"], "'model' is missing"),
         (["systems.new={mix: {}, starts_from: {system: gpt}}"], "gpt is not tuned"),
     ],
 )
 def test_mistakes_are_told(wilful: tuple[Path, Wilful], words: list[str], said: str) -> None:
-    with pytest.raises(RecipeError, match=said) as error:
+    with pytest.raises(RecipeError, match=said):
         prepare(read_recipe(str(wilful[0] / "recipe.yaml"), words))
+
+
+def test_a_password_in_an_address_is_refused_and_not_repeated(wilful: tuple[Path, Wilful]) -> None:
+    recipe = wilful[0] / "recipe.yaml"
+    text = recipe.read_text(encoding="utf-8")
+    recipe.write_text(text.replace("http://", "http://me:hunter2@"), encoding="utf-8")
+    with pytest.raises(
+        RecipeError, match=r"must hold no password(.|\n)*name an environment variable"
+    ) as error:
+        prepare(read_recipe(str(recipe), ()))
     assert "hunter2" not in str(error.value)
 
 

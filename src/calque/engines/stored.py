@@ -68,9 +68,9 @@ class StoredEngine:
         progress: Progress | None = None,
     ) -> list[Scores]:
         """Log-likelihoods for all; an `EngineError` where any failed, when all others are in the store."""
-        return whole(self.attempt_choices(conversations, choices, progress=progress))
+        return whole(self.attempt_scores(conversations, choices, progress=progress))
 
-    def attempt_choices(
+    def attempt_scores(
         self,
         conversations: Sequence[Conversation],
         choices: Sequence[Sequence[str]],

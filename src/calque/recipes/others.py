@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from calque.errors import Problem
 from calque.recipes.document import Loc
@@ -14,14 +13,12 @@ from calque.recipes.judging import AnyModel, LocalModel, ServerModel
 from calque.recipes.links import unknown
 from calque.recipes.schema import Recipe
 
-Model = TypeVar("Model", bound=AnyModel)
-
 
 def engines_of(recipe: Recipe, folder: Path) -> dict[str, AnyModel]:
     """The other models, with folders and files as seen from here; `folder` is the recipe's."""
     found: dict[str, AnyModel] = {}
     for name, engine in recipe.engines.items():
-        found[name] = with_template(engine, folder)
+        found[name] = engine.model_copy(update={"template": template_from(engine.template, folder)})
         if isinstance(engine, LocalModel):
             place = folder / Path(engine.path).expanduser()
             path = str(place) if place.exists() else engine.path
@@ -29,11 +26,10 @@ def engines_of(recipe: Recipe, folder: Path) -> dict[str, AnyModel]:
     return found
 
 
-def with_template(model: Model, folder: Path) -> Model:
-    """The model, with a template of one's own as seen from here."""
-    if not model.template.endswith((".yaml", ".yml")):
-        return model
-    return model.model_copy(update={"template": str(folder / Path(model.template).expanduser())})
+def template_from(template: str, folder: Path) -> str:
+    """A template's name, or the path of a file of one's own as seen from here."""
+    own = template.endswith((".yaml", ".yml"))
+    return str(folder / Path(template).expanduser()) if own else template
 
 
 def keys_not_set(models: Iterable[ServerModel]) -> Iterator[Problem]:

@@ -15,7 +15,7 @@ from calque.recipes.document import Loc, Places, in_order
 from calque.recipes.finding import Finder
 from calque.recipes.links import Links, unknown
 from calque.recipes.mistakes import plain
-from calque.recipes.others import engines_of, known_answers, with_template
+from calque.recipes.others import engines_of, known_answers, template_from
 from calque.recipes.parts import Parts
 from calque.recipes.refine import Amount
 from calque.recipes.resolved import Resolved, ResolvedBenchmark, ResolvedPassages, ResolvedSystem, called
@@ -51,8 +51,7 @@ def resolve(
 
 def template_of(settings: ModelSettings, folder: Path) -> str:
     """The template's name, or the path of a file of one's own, which starts from the recipe's folder."""
-    own = settings.template.endswith((".yaml", ".yml"))
-    return str(folder / Path(settings.template).expanduser()) if own else settings.template
+    return template_from(settings.template, folder)
 
 
 class _Resolver:
@@ -168,7 +167,8 @@ class _Resolver:
 
     def _served(self, role: str, system: ServedSystem) -> ResolvedSystem:
         """A system behind a server: one for all languages."""
-        served = with_template(system, self.finder.folder)
+        template = template_from(system.template, self.finder.folder)
+        served = system.model_copy(update={"template": template})
         self._readable(served.template, ("systems", role, "template"))
         if served.template != "chat" and "chat" in served.answers:
             message = "two turns do not go by a template of ours"

@@ -102,7 +102,7 @@ def recipe_of(
     for one in found:
         if one.questions:
             evaluate.setdefault(one.benchmark, {})[one.language] = [str(path) for path in one.files]
-    recipe = {
+    recipe: dict[str, Any] = {
         "name": suite,
         "seed": seed,
         "languages": targets,

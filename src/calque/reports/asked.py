@@ -87,11 +87,17 @@ def served(run: Run) -> tuple[Served, ...]:
             missing: Counter[str] = Counter()
             for one, _ in asked:
                 missing.update(one.unanswered)
-            sums = (
-                sum(getattr(one, key) for one, _ in asked) for key in ("requests", "prompt_tokens", "tokens")
+            found.append(
+                Served(
+                    system.name,
+                    system.served,
+                    sum(one.requests for one, _ in asked),
+                    sum(one.prompt_tokens for one, _ in asked),
+                    sum(one.tokens for one, _ in asked),
+                    sum(kept for _, kept in asked),
+                    dict(missing),
+                )
             )
-            questions_ = sum(kept for _, kept in asked)
-            found.append(Served(system.name, system.served, *sums, questions_, dict(missing)))
     return tuple(found)
 
 
