@@ -92,8 +92,8 @@ class ServerEngine:
         """The messages as they go over the wire, or the text of the template."""
         if self._renderer is None:
             return canonical({"messages": _messages(conversation)})
-        if any(m.role == "assistant" for m in conversation):
-            remedy = "set the engine's template to chat"
+        if any(m.role == "assistant" and m.stops for m in conversation):
+            remedy = "set its template to chat; or, for worked examples, say evaluate.examples_as=text"
             raise ModelError(
                 Problem(
                     "a conversation of several turns does not go by a template of ours",

@@ -106,7 +106,7 @@ def recipe_of(
         "name": suite,
         "seed": seed,
         "languages": targets,
-        **({"model": {"path": model, "template": template}} if isinstance(model, str) else {}),
+        "model": {"template": template, **({"path": model} if isinstance(model, str) else {})},
         "sources": {},
         "demonstrate": {},
         "systems": {"base": {}} if isinstance(model, str) else {"served": {**model, "template": template}},
