@@ -113,9 +113,13 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def project(tmp_path: Path, tiny_model: Path) -> Path:
     """The folder with recipe.yaml, its files and the model."""
-    folder = tmp_path / "project"
+    return make_project(tmp_path / "project", tiny_model)
+
+
+def make_project(folder: Path, model: Path) -> Path:
+    """Write the small project into a new folder."""
     folder.mkdir()
-    (folder / "model").symlink_to(tiny_model)
+    (folder / "model").symlink_to(model)
     (folder / "recipe.yaml").write_text(RECIPE, encoding="utf-8")
     for language, side in (("en", 0), ("it", 1)):
         ask = "Say where it is." if language == "en" else "Di' dov'è."

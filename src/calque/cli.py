@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -143,11 +144,8 @@ def evaluate(
     from calque.recipes.suites import look, recipe_of
 
     codes = [known(code.strip()).code for code in language.split(",") if code.strip()]
-    choices = {"--suite": (suite, tuple(SUITES)), "--prompt-language": (prompt_language, ("item", "en"))}
-    for option, (given, allowed) in choices.items():
-        if given not in allowed:
-            remedy = f"there are: {', '.join(allowed)}"
-            raise UsageError(Problem(f"{option} {given}: there is none", "command line", remedy=remedy))
+    _one_of("--suite", suite, tuple(SUITES))
+    _one_of("--prompt-language", prompt_language, ("item", "en"))
     if not set(codes) - {"en"}:
         remedy = "say --language zh, or --language zh,ar; English is scored beside them"
         raise UsageError(Problem("no target language is given", "command line", remedy=remedy))
@@ -254,6 +252,65 @@ def rate(
         seed,
     )
     serve(runs, wanted, host=host, port=port, browser=browser, say=typer.echo)
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="a run's folder")],
+    out: Annotated[Path, typer.Option(help="folder to write, which is not there yet")],
+    system: Annotated[
+        str | None, typer.Option(help="system or role [default: what the last comparison is about]")
+    ] = None,
+    language: Annotated[str | None, typer.Option(help="language, where a role has a system for each")] = None,
+    merged: Annotated[
+        bool, typer.Option("--merged/--adapter", help="the whole model, or the adapter alone")
+    ] = True,
+    data: Annotated[
+        bool, typer.Option("--data", help="in place of the model the demonstrations it was trained on")
+    ] = False,
+    form: Annotated[str, typer.Option(help="with --data: messages, sharegpt or alpaca")] = "messages",
+    precision: Annotated[
+        str,
+        typer.Option(
+            help="of a merged model: auto (that of the weights it is made from), fp32, bf16 or fp16"
+        ),
+    ] = "auto",
+    shard_size: Annotated[str, typer.Option(help="largest file of weights")] = "5GB",
+    base: Annotated[
+        str | None, typer.Option(help="folder or hub id of the base model, where it has been moved")
+    ] = None,
+    base_name: Annotated[
+        str | None, typer.Option(help="what card and adapter call the base model, as ORG/NAME on the hub")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="replace an earlier export")] = False,
+) -> None:
+    """Write a tuned model in the hub's form, or what it learnt from, each with its card."""
+    from calque.corpora.exchange import FORMS
+    from calque.export.data import export_data
+    from calque.export.model import PRECISIONS, ModelExport, export_model
+    from calque.export.placing import refuse_taken
+    from calque.recipes.tuned import read_tuned
+
+    _one_of("--form", form, FORMS)
+    _one_of("--precision", precision, PRECISIONS)
+    refuse_taken(out, force=force)
+    tuned = read_tuned(run)
+    chosen = tuned.wanted(system, known(language).code if language else None, tuned=True)
+    if data:
+        lines = export_data(tuned, chosen, out, form, force=force)
+    else:
+        way = "merged" if merged else "adapter"
+        lines = export_model(
+            tuned, chosen, out, ModelExport(way, precision, shard_size, base, base_name, force)
+        )
+    for line in lines:
+        typer.echo(line)
+
+
+def _one_of(option: str, given: str, allowed: Sequence[str]) -> None:
+    if given not in allowed:
+        remedy = f"there are: {', '.join(allowed)}"
+        raise UsageError(Problem(f"{option} {given}: there is none", "command line", remedy=remedy))
 
 
 def _version(wanted: bool) -> None:
