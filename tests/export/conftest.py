@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.conftest import make_project
 
 from calque.recipes.reading import read_recipe
 from calque.recipes.runner import prepare
 from calque.recipes.runner import run as carry_out
-from tests.conftest import make_project
 
 LORA = "tuning={method: lora, learning_rate: 0.05, epochs: 3, examples_per_step: 8, lora: {r: 4, alpha: 8, dropout: 0.0}}"
 

@@ -7,6 +7,8 @@ from collections import Counter
 from pathlib import Path
 
 import yaml
+from tests.conftest import make_project
+from tests.export.conftest import carried_out
 
 from calque.corpora.alpaca import read_alpaca
 from calque.corpora.demonstration_files import read_demonstrations
@@ -15,8 +17,6 @@ from calque.export.data import export_data
 from calque.export.learnt import learnt
 from calque.recipes.tuned import read_tuned
 from calque.records import Demonstration
-from tests.conftest import make_project
-from tests.export.conftest import carried_out
 
 
 def mixed(run: Path, system: str) -> list[Demonstration]:

@@ -155,8 +155,8 @@ def test_what_cannot_be_exported_says_why_and_leaves_nothing(
         export(lora, tmp_path / "out", "y-alpaca")
     with pytest.raises(ModelError, match="no such model folder"):
         export(lora, tmp_path / "out", "later", base="/nowhere")
+    other = shutil.copytree(full_run / "steps" / "tune-x-alpaca-it" / "model", tmp_path / "other")
     with pytest.raises(ModelError, match="another base model"):
-        other = shutil.copytree(full_run / "steps" / "tune-x-alpaca-it" / "model", tmp_path / "other")
         export(lora, tmp_path / "out", "x-alpaca", base=str(other))
     with pytest.raises(RunError, match="is no run folder"):
         read_tuned(tmp_path)

@@ -35,8 +35,13 @@ def test_nothing_is_replaced_unless_it_is_said_and_is_an_export(tmp_path: Path) 
 
 def test_an_error_leaves_what_was_there(tmp_path: Path) -> None:
     write(tmp_path / "out", "1")
-    with pytest.raises(ZeroDivisionError), placed(tmp_path / "out", force=True) as folder:
-        (folder / "a").write_text("half", encoding="utf-8")
-        _ = 1 / 0
+
+    def fail() -> None:
+        with placed(tmp_path / "out", force=True) as folder:
+            (folder / "a").write_text("half", encoding="utf-8")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert (tmp_path / "out" / "a").read_text(encoding="utf-8") == "1"
     assert [p.name for p in tmp_path.iterdir()] == ["out"]

@@ -234,7 +234,7 @@ class _Resolver:
                     tuning,
                     scored_in,
                     answers=ways,
-                    by_way_of_english=self._by_way_of_english(role),
+                    by_way_of_english=by_way_of_english(self.recipe, role),
                 )
 
     def _together(
@@ -260,7 +260,7 @@ class _Resolver:
                 )
         scored_in = tuple(self._scored_in("", system.scored_in))
         ways = tuple(dict.fromkeys(system.answers))
-        by_way = self._by_way_of_english(role)
+        by_way = by_way_of_english(self.recipe, role)
         yield ResolvedSystem(role, role, "", parts, tuning, scored_in, answers=ways, by_way_of_english=by_way)
 
     def _starts_in_x(self, system: System) -> bool:
@@ -277,20 +277,6 @@ class _Resolver:
     def _is_in_x(self, names: Iterable[str]) -> bool:
         parts = (self.recipe.demonstrate.get(name) for name in names)
         return any(part is not None and part.language == "x" for part in parts)
-
-    def _by_way_of_english(self, role: str) -> dict[Way, ChatPart | PivotPart]:
-        """The parts, of it or of what it starts from, that teach to answer by way of English; the latest of each view."""
-        found: dict[Way, ChatPart | PivotPart] = {}
-        seen: set[str] = set()
-        while role in self.recipe.systems and role not in seen:
-            seen.add(role)
-            system = self.recipe.systems[role]
-            for name in system.mix:
-                part = self.recipe.demonstrate.get(name)
-                if isinstance(part, ChatPart | PivotPart):
-                    found.setdefault(part.view, part)
-            role = system.starts_from.system if system.starts_from is not None else ""
-        return found
 
     def _known(self, role: str, name: str) -> str:
         """The name of a part; of one that is not there, that of the nearest, so that what else is wrong shows too."""
@@ -386,6 +372,21 @@ class _Resolver:
 
     def _tell(self, loc: Loc, message: str, remedy: str = "") -> None:
         self.problems.append(self.places.problem(loc, message, remedy))
+
+
+def by_way_of_english(recipe: Recipe, role: str) -> dict[Way, ChatPart | PivotPart]:
+    """The parts, of a role or of what it starts from, that teach to answer by way of English; the latest of each view."""
+    found: dict[Way, ChatPart | PivotPart] = {}
+    seen: set[str] = set()
+    while role in recipe.systems and role not in seen:
+        seen.add(role)
+        system = recipe.systems[role]
+        for name in system.mix:
+            part = recipe.demonstrate.get(name)
+            if isinstance(part, ChatPart | PivotPart):
+                found.setdefault(part.view, part)
+        role = system.starts_from.system if system.starts_from is not None else ""
+    return found
 
 
 def _not_asked(systems: Sequence[ResolvedSystem], benchmarks: Sequence[ResolvedBenchmark]) -> Iterator[str]:

@@ -9,16 +9,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, get_args
 
 from calque.errors import Problem, RunError, UsageError
 from calque.recipes.hashes import Hashes
 from calque.recipes.reading import read_recipe
 from calque.recipes.resolve import template_of
+from calque.recipes.schema import Recipe, Way
 from calque.recipes.steps.workshop import Workshop
-
-if TYPE_CHECKING:
-    from calque.recipes.schema import Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +27,7 @@ class RunSystem:
     role: str
     language: str
     step: Path | None
-    ways: tuple[str, ...] = ("direct",)
+    ways: tuple[Way, ...] = ("direct",)
 
 
 @dataclass(frozen=True)
@@ -105,7 +103,8 @@ def _systems(root: Path, languages: Sequence[str]) -> list[RunSystem]:
         name, _, way = str(row["name"]).partition("@")
         role = str(row["role"]).partition("@")[0]
         before = found.get(name) or RunSystem(name, role, str(row["language"]), _step(root, name), ways=())
-        found[name] = replace(before, ways=(*before.ways, way or "direct"))
+        ways: tuple[Way, ...] = tuple(w for w in get_args(Way) if w in before.ways or w == (way or "direct"))
+        found[name] = replace(before, ways=ways)
     if not rows:
         found["base"] = RunSystem("base", "base", "", None)
     for path in sorted((root / "steps").glob("tune-*")):

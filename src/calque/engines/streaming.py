@@ -1,0 +1,98 @@
+"""One answer at a time, as it is written: for a conversation, where `transformers_engine` is for many questions.
+
+Greedy or drawn, it is the same answer that the engine gives. What the model has read of a conversation is kept between its turns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from transformers.cache_utils import DynamicCache, DynamicLayer
+
+from calque.engines import Completion, Sampling
+from calque.engines.drawing import Drawing
+from calque.prompts.encoding import Encoder
+from calque.records import Conversation
+
+BROKEN = "\ufffd"  # the beginning of a character whose other bytes are still to come
+
+
+class Writer:
+    """A model and its encoder, writing; `model` is used as it is, with the attention that it came with."""
+
+    def __init__(self, model: Any, encoder: Encoder) -> None:
+        self.model = model
+        self.encoder = encoder
+        self.longest: int = getattr(model.config, "max_position_embeddings", None) or 1 << 30
+        self._read: list[int] = []  # what the cache holds
+        self._cache: Any = None
+
+    def room(self, conversation: Conversation) -> int:
+        """Tokens that the model's context leaves for an answer; not above 0 where the prompt itself does not fit."""
+        return self.longest - len(self._prompt(conversation))
+
+    def write(
+        self, conversation: Conversation, *, max_new_tokens: int, sampling: Sampling | None = None
+    ) -> Iterator[str]:
+        """The answer in pieces, each as soon as it is settled. The generator's value is the `Completion`.
+
+        Characters that are not whole yet, and what may be the beginning of a stop string, are held back.
+        """
+        prompt = self._prompt(conversation)
+        drawing = None if sampling is None else Drawing(sampling, [prompt], self.model.device)
+        written: list[int] = []
+        shown, text, finished = "", "", False
+        while len(written) < max_new_tokens and not finished:
+            logits = self._next([*prompt, *written])
+            scores = logits if drawing is None else drawing(logits, logits)
+            written.append(int(scores[0].argmax()))
+            text, finished = self.encoder.decode(written)
+            settled = text if finished else self._settled(text)
+            if settled.startswith(shown) and settled != shown:
+                yield settled[len(shown) :]
+                shown = settled
+        if text.startswith(shown) and text != shown:
+            yield text[len(shown) :]
+        tokens = len(written) - (written[-1:] == [self.encoder.stop_id])
+        return Completion(text, tokens, finished, len(prompt))
+
+    def _prompt(self, conversation: Conversation) -> list[int]:
+        return self.encoder.encode_prompts([conversation])[0]
+
+    def _settled(self, text: str) -> str:
+        """The text without an end that more tokens may still change."""
+        text = text.rstrip(BROKEN)
+        for stop in self.encoder.renderer.stops:
+            for length in range(min(len(stop) - 1, len(text)), 0, -1):
+                if text.endswith(stop[:length]):
+                    return text[:-length].rstrip()
+        return text
+
+    @torch.inference_mode()
+    def _next(self, ids: list[int]) -> torch.Tensor:
+        """Logits [1, vocabulary] behind all of `ids`; of what was read before only the rest is read."""
+        known = self._known(ids)
+        row = torch.tensor([ids[known:]], device=self.model.device)
+        output = self.model(input_ids=row, past_key_values=self._cache if known else None, use_cache=True)
+        self._cache, self._read = getattr(output, "past_key_values", None), list(ids)
+        return output.logits[:, -1].float()
+
+    def _known(self, ids: list[int]) -> int:
+        """How many of `ids`, from the first on, the cache holds; it is cut to these. The last one is always read."""
+        if self._cache is None:
+            return 0
+        same = 0
+        for ours, given in zip(self._read, ids[:-1], strict=False):
+            if ours != given:
+                break
+            same += 1
+        if same < len(self._read):
+            plain = isinstance(self._cache, DynamicCache) and all(
+                type(x) is DynamicLayer for x in self._cache.layers
+            )
+            if not plain or not same:  # other caches cannot be taken back
+                return 0
+            self._cache.crop(same)
+        return same
