@@ -134,6 +134,33 @@ def make_project(folder: Path, model: Path) -> Path:
     return folder
 
 
+LORA = "tuning={method: lora, learning_rate: 0.05, epochs: 3, examples_per_step: 8, lora: {r: 4, alpha: 8, dropout: 0.0}}"
+
+
+def carried_out(folder: Path, *words: str) -> Path:
+    """Carry the recipe of a project out, with changes; returns the run's folder."""
+    from calque.recipes.reading import read_recipe
+    from calque.recipes.runner import prepare
+    from calque.recipes.runner import run as carry_out
+
+    carry_out(prepare(read_recipe(str(folder / "recipe.yaml"), words)), folder / "run")
+    return folder / "run"
+
+
+@pytest.fixture(scope="session")
+def full_run(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
+    """A finished run, only to be read: all weights tuned, en-alpaca, x-alpaca-it, x-crossalpaca-it."""
+    return carried_out(make_project(tmp_path_factory.mktemp("full") / "project", tiny_model))
+
+
+@pytest.fixture(scope="session")
+def lora_run(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
+    """The same with adapters; `later` merges that of x-alpaca and gets one of its own. The rows have a licence."""
+    folder = make_project(tmp_path_factory.mktemp("lora") / "project", tiny_model)
+    later = "systems.later={mix: {en-instructions: all}, starts_from: {system: x-alpaca, adapter: merge}}"
+    return carried_out(folder, LORA, later, "systems.en-alpaca=null", "sources.licence=CC-BY-4.0")
+
+
 def write_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
 

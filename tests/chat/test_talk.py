@@ -25,7 +25,11 @@ class Parrot:
         return self.longest - 10 * len(conversation)
 
     def write(
-        self, conversation: Conversation, *, max_new_tokens: int, sampling: Sampling | None = None
+        self,
+        conversation: Conversation,
+        *,
+        max_new_tokens: int,
+        sampling: Sampling | None = None,  # noqa: ARG002 — the protocol's
     ) -> Iterator[str]:
         self.asked.append(conversation)
         self.most.append(max_new_tokens)

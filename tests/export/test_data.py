@@ -7,8 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import yaml
-from tests.conftest import make_project
-from tests.export.conftest import carried_out
+from tests.conftest import carried_out, make_project
 
 from calque.corpora.alpaca import read_alpaca
 from calque.corpora.demonstration_files import read_demonstrations
