@@ -64,6 +64,34 @@ Words = Annotated[
 
 
 @app.command()
+def init(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[FILE]...", help="what there is to learn from and to measure by: files, folders"
+        ),
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="base model: a folder in hub form, or a hub id")] = None,
+    language: Annotated[
+        str | None, typer.Option(help="target languages, as it or it,zh [default: those of the files]")
+    ] = None,
+    method: Annotated[
+        str | None, typer.Option(help="crossalpaca, xcit or xinstruction [default: what the files allow]")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="file to write [default: METHOD-LANGUAGE.yaml]")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="ask nothing: take what is proposed")] = False,
+) -> None:
+    """Look at your files, ask what they do not tell, and write a recipe with comments. Overwrites nothing."""
+    from calque.recipes.beginning import Given, begin
+
+    codes = tuple(known(code.strip()).code for code in (language or "").split(",") if code.strip())
+    live = not yes and sys.stdin.isatty()
+    ask = (lambda question, proposed: typer.prompt(question, default=proposed or None)) if live else None
+    written = begin(Given(tuple(files or ()), model or "", codes, method or "", out), ask, typer.echo)
+    typer.echo(f"written: {written}\nnext: calque check {written}")
+
+
+@app.command()
 def run(recipe: RecipeName, changes: Words = None) -> None:
     """Carry out a recipe in a folder (out=FOLDER). Run again, it goes on where it stopped."""
     from calque.recipes.reading import read_recipe

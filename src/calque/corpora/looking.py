@@ -1,0 +1,260 @@
+"""What a file is, by a look at its first rows: its form and the languages in it. Nothing is converted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+from calque.corpora.files import form_of, read_chunks, read_lines
+from calque.corpora.json_rows import read_json, read_rows
+from calque.corpora.text_rows import TEXT_FIELDS
+from calque.corpora.tmx import read_units
+from calque.errors import CalqueError, DataError
+from calque.identify import UNDETERMINED, identify
+from calque.languages import UnknownLanguageError
+from calque.languages import language as language_of
+from calque.records import Rejected
+
+Form = Literal[
+    "alpaca",
+    "dolly",
+    "oasst",
+    "pairs",
+    "lines",
+    "squad",
+    "passages",
+    "messages",
+    "questions",
+    "answers",
+    "unknown",
+]
+LOOKED_AT = 200  # rows
+READ = 4000  # characters to tell a language by
+JSON = (".json", ".jsonl", ".ndjson")
+COLUMNS = (".tsv", ".tab", ".txt")
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A file: `rows` is how many it has, 0 where they were not counted.
+
+    `languages`: of request and response (alpaca, dolly, oasst), of the English and the other side (pairs), else of the text.
+    `columns` are those of the two sides of a table. `why` says why a file is of no use.
+    """
+
+    path: Path
+    form: Form
+    languages: tuple[str, ...] = ()
+    rows: int = 0
+    columns: tuple[int, int] = (0, 1)
+    why: str = ""
+
+    @property
+    def told(self) -> str:
+        """In a few words."""
+        names = " and ".join(dict.fromkeys(_name(code) for code in self.languages))
+        words = {
+            "alpaca": "instructions (Alpaca)",
+            "dolly": "instructions with their English originals (Dolly)",
+            "oasst": "conversations with their English originals (OpenAssistant)",
+            "pairs": "parallel sentences",
+            "lines": "text, line by line",
+            "squad": "questions on texts (SQuAD)",
+            "passages": "native text",
+            "messages": "conversations",
+            "questions": "questions (FastChat)",
+            "answers": "answers (FastChat)",
+            "unknown": self.why or "of no known form",
+        }
+        count = f"{self.rows:,} rows, " if self.rows else ""
+        return f"{count}{words[self.form]}{f' in {names}' if names else ''}"
+
+
+def look(path: Path) -> Look:
+    """What a file is. A broken one is `unknown`, with the reason; so is what has no form that calque reads."""
+    try:
+        return _look(path)
+    except CalqueError as error:
+        return Look(path, "unknown", why=error.problems[0].message)
+
+
+def language_in(texts: Iterable[str]) -> str:
+    """The language of texts taken together, as the registry calls it; empty where it cannot be told."""
+    joined, size = [], 0
+    for text in texts:
+        joined.append(text)
+        size += len(text)
+        if size > READ:
+            break
+    code = identify("\n".join(joined)[: 2 * READ]).code
+    try:
+        return "" if code == UNDETERMINED else language_of(code).code
+    except UnknownLanguageError:
+        return ""
+
+
+def _look(path: Path) -> Look:
+    form = form_of(path)
+    if form == ".tmx":
+        return _tmx(path)
+    if form == ".parquet":
+        return Look(path, "passages", _languages(_parquet_texts(path)))
+    if form in JSON:
+        return _squad(path) if form == ".json" and _begins(path) == "{" else _json(path)
+    if form in (".md", ".markdown", ".mdx", ".html", ".htm", ".zip"):
+        return Look(path, "passages", () if form == ".zip" else _languages(_lines(path)))
+    return _table_or_text(path)
+
+
+def _begins(path: Path) -> str:
+    for chunk in read_chunks(path):
+        if chunk.strip():
+            return chunk.lstrip("\ufeff \t\r\n")[:1]
+    return ""
+
+
+def _squad(path: Path) -> Look:
+    value = read_json(path)
+    articles = value.get("data") if isinstance(value, dict) else None
+    try:
+        asked = [qa["question"] for a in articles or () for p in a["paragraphs"] for qa in p["qas"]]
+    except (KeyError, TypeError):
+        asked = []
+    if not asked:
+        return Look(
+            path, "unknown", why="a JSON object, and not in SQuAD's form; rows are to stand in a list"
+        )
+    return Look(path, "squad", _languages(asked), len(asked))
+
+
+def _json(path: Path) -> Look:
+    head: list[dict[str, Any]] = []
+    rows = 0
+    for row in read_rows(path):
+        rows += 1
+        if not isinstance(row, Rejected) and isinstance(row.value, dict) and len(head) < LOOKED_AT:
+            head.append(row.value)
+    if not head:
+        return Look(path, "unknown", why="no row of it is an object")
+    fields = Counter(str(field) for row in head for field in row)
+    has = {field for field, n in fields.items() if 2 * n >= len(head)}
+    if {"orig_instruction", "orig_response", "instruction", "response"} <= has:
+        return Look(path, "dolly", ("en", language_in(_texts(head, "response"))), rows)
+    if {"message_id", "orig_text", "text", "role"} <= has:
+        return Look(path, "oasst", ("en", language_in(_texts(head, "text"))), rows)
+    if {"instruction", "output"} <= has:
+        sides = language_in(_texts(head, "instruction")), language_in(_texts(head, "output"))
+        return Look(path, "alpaca", sides, rows)
+    if has & {"messages", "conversations"}:
+        return Look(path, "messages", (), rows)
+    if {"question_id", "turns"} <= has:
+        return Look(path, "questions", _languages(t for row in head for t in row["turns"]), rows)
+    if {"question_id", "choices"} <= has:
+        return Look(path, "answers", _languages(_answers(head)), rows)
+    sides = _sides(row.get("translation", row) for row in head)
+    if sides:
+        return Look(path, "pairs", sides, rows)
+    text = next((field for field in TEXT_FIELDS if field in has), "")
+    if text:
+        return Look(path, "passages", _languages(_texts(head, text)), rows)
+    return Look(path, "unknown", why=f"its rows have the fields {', '.join(list(fields)[:8])}")
+
+
+def _answers(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for row in rows:
+        try:
+            turn = row["choices"][0]["turns"][0]
+            yield str(turn["content"] if isinstance(turn, dict) else turn)
+        except (LookupError, TypeError):
+            continue
+
+
+def _sides(rows: Iterable[Any]) -> tuple[str, ...]:
+    """English and the language beside it, of rows that hold texts by language."""
+    seen: Counter[str] = Counter()
+    for row in rows:
+        if isinstance(row, Mapping):
+            seen.update(
+                {code for tag, text in row.items() if isinstance(text, str) and (code := _code(str(tag)))}
+            )
+    others = [code for code, _ in seen.most_common() if code != "en"]
+    return ("en", others[0]) if seen["en"] and others else ()
+
+
+def _tmx(path: Path) -> Look:
+    units = list(islice(read_units(path), LOOKED_AT))
+    sides = _sides(units)
+    if not sides:
+        return Look(path, "unknown", why="no unit of it has English and another language")
+    return Look(path, "pairs", sides, sum(1 for _ in read_units(path)))
+
+
+def _table_or_text(path: Path) -> Look:
+    """Columns with tabs between them are pairs; else it is text, line by line."""
+    head = list(islice(_lines(path), LOOKED_AT))
+    if not head:
+        return Look(path, "unknown", why="it is empty")
+    if any("\0" in line for line in head):
+        return Look(path, "unknown", why="it is no text")
+    cells = [line.split("\t") for line in head]
+    width = Counter(map(len, cells)).most_common(1)[0][0]
+    rows = sum(1 for _ in read_lines(path))
+    if form_of(path) in COLUMNS and width > 1:
+        table = [row for row in cells if len(row) == width]
+        codes = [language_in(row[i] for row in table) for i in range(width)]
+        others = [i for i, code in enumerate(codes) if code not in ("en", "")]
+        if "en" not in codes or not others:
+            return Look(path, "unknown", why="no two of its columns are English and another language")
+        columns = codes.index("en"), others[0]
+        return Look(path, "pairs", ("en", codes[others[0]]), rows, columns)
+    if form_of(path) == ".csv":
+        return Look(path, "unknown", why="CSV is not read: give TSV, or JSON lines")
+    return Look(path, "lines", _languages(head), rows)
+
+
+def _lines(path: Path) -> Iterator[str]:
+    return (line for line in read_lines(path) if isinstance(line, str) and line.strip())
+
+
+def _parquet_texts(path: Path) -> list[str]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DataError(f"cannot be read as Parquet ({error})") from error
+    text = next((name for name in TEXT_FIELDS if name in file.schema_arrow.names), "")
+    if not text:
+        raise DataError(
+            f"a Parquet file without a column of text; there are: {', '.join(file.schema_arrow.names[:8])}"
+        )
+    batch = next(file.iter_batches(LOOKED_AT, columns=[text]), None)
+    return [str(value) for value in batch.column(0).to_pylist()] if batch is not None else []
+
+
+def _texts(rows: Sequence[Mapping[str, Any]], field: str) -> Iterator[str]:
+    return (row[field] for row in rows if isinstance(row.get(field), str))
+
+
+def _languages(texts: Iterable[str]) -> tuple[str, ...]:
+    code = language_in(texts)
+    return (code,) if code else ()
+
+
+def _code(tag: str) -> str:
+    """The registry's code of a tag such as `en-US`; empty for what is none."""
+    for candidate in (tag, tag.replace("_", "-").partition("-")[0]):
+        try:
+            return language_of(candidate).code
+        except UnknownLanguageError:
+            continue
+    return ""
+
+
+def _name(code: str) -> str:
+    return language_of(code).name if code else "an unknown language"

@@ -1,0 +1,248 @@
+"""Files to what a recipe can make of them: sources and benchmarks by language, and the methods that these allow."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice, zip_longest
+from pathlib import Path
+from typing import Any
+
+from calque.corpora.files import form_of
+from calque.corpora.json_rows import read_rows
+from calque.corpora.looking import Look, look
+from calque.corpora.passages import has_known_form
+from calque.errors import Problem, UsageError
+from calque.languages import language as language_of
+from calque.recipes.official_files import OFFICIAL, find
+from calque.records import Rejected
+
+METHODS = {
+    "xcit": "instruction data with English beside the language, row by row",
+    "crossalpaca": "instructions in the language (Alpaca), and parallel sentences",
+    "xinstruction": "native text, and seed pairs (English instructions with answers in the language)",
+}  # what each needs; the first that can be made is proposed
+SQUAD = ("xquad", "mlqa", "tydiqa")
+MOST = 300  # files of a folder
+COMPARED = 200  # rows of two files, to tell whether they say the same
+
+
+@dataclass
+class Findings:
+    """What was found. Values of the sources are as a recipe has them, with paths; `rows` of parallel sentences by language."""
+
+    looks: list[Look] = field(default_factory=list)
+    instructions: dict[str, list[Path]] = field(default_factory=dict)
+    translations: dict[str, Any] = field(default_factory=dict)
+    rows: dict[str, int] = field(default_factory=dict)
+    parallel: dict[str, Any] = field(default_factory=dict)
+    seed: dict[str, Any] = field(default_factory=dict)
+    passages: dict[str, list[Path]] = field(default_factory=dict)
+    benchmarks: dict[str, dict[str, list[Path]]] = field(default_factory=dict)
+    unused: list[tuple[Path, str]] = field(default_factory=list)
+
+    @property
+    def languages(self) -> list[str]:
+        """The languages beside English in which there is something to learn from."""
+        sources = (self.instructions, self.translations, self.parallel, self.seed, self.passages)
+        return sorted({code for source in sources for code in source if code not in ("en", "")})
+
+    def methods(self, languages: Sequence[str]) -> list[str]:
+        """The methods whose sources are there in every one of the languages, the first choice first."""
+        seeds = self.seed.keys() | self.parallel.keys()
+        there = {
+            "xcit": all(code in self.parallel for code in languages),
+            "crossalpaca": all(code in self.instructions and code in self.translations for code in languages),
+            "xinstruction": all(code in self.passages and code in seeds for code in languages),
+        }
+        return [method for method in METHODS if languages and there[method]]
+
+
+def find_sources(given: Sequence[Path], languages: Sequence[str] = ()) -> Findings:
+    """Look at files and folders. In a folder official benchmark files are told by their names, all else by a look.
+
+    `languages` are the target languages, where they are known: files in others are left unused. Raises `UsageError` for what
+    is not there, and for a folder of more files than one looks at.
+    """
+    files: list[Path] = []
+    for path in given:
+        if not path.exists():
+            raise UsageError(Problem("there is no such file or folder", str(path)))
+        files += _of_folder(path) if path.is_dir() else [path]
+    looks = [look(path) for path in dict.fromkeys(files)]
+    codes = list(languages) or _sorted(looks, (), {}).languages
+    benchmarks = official([path for path in given if path.is_dir()], codes)
+    return _sorted(looks, languages, benchmarks)
+
+
+def official(folders: Iterable[Path], languages: Sequence[str]) -> dict[str, dict[str, list[Path]]]:
+    """Benchmark files that are told by their usual names in folders, in English and in the languages."""
+    found: dict[str, dict[str, list[Path]]] = {}
+    for folder in folders:
+        for name in OFFICIAL:
+            for code in ("en", *languages):
+                files = find(name, code, folder)
+                if files and code not in found.get(name, {}):
+                    found.setdefault(name, {})[code] = files
+    return found
+
+
+def _of_folder(folder: Path) -> list[Path]:
+    """The files of a folder that are to be looked at."""
+    paths = [p for p in sorted(folder.rglob("*")) if p.is_file() and not p.name.startswith((".", "_"))]
+    found = [path for path in paths if has_known_form(path) or form_of(path) in (".tsv", ".tab", ".tmx")]
+    if len(found) > MOST:
+        message = f"the folder has {len(found):,} files; at most {MOST} are looked at"
+        raise UsageError(Problem(message, str(folder), remedy="name the files, or a smaller folder"))
+    return found
+
+
+def _sorted(
+    looks: list[Look], languages: Sequence[str], benchmarks: dict[str, dict[str, list[Path]]]
+) -> Findings:
+    """Each file put where a recipe has a place for it."""
+    found = Findings(looks, benchmarks={name: dict(files) for name, files in benchmarks.items()})
+    taken = {path for files in benchmarks.values() for paths in files.values() for path in paths}
+    wanted = set(languages)
+    lines: list[Look] = []
+    asked: dict[str, Path] = {}
+    for one in looks:
+        if one.path in taken or taken.intersection(one.path.parents):
+            continue
+        target = next((code for code in one.languages if code not in ("en", "")), "")
+        if wanted and target and target not in wanted:
+            found.unused.append((one.path, f"in {target}, which is none of the languages"))
+        elif one.form == "squad":
+            name = next((name for name in SQUAD if name in str(one.path.name).lower()), "xquad")
+            _add(found.benchmarks.setdefault(name, {}), one, found)
+        elif one.form == "alpaca" and one.languages[0] == "en" and target:
+            found.seed[target] = [*_listed(found.seed.get(target)), one.path]
+        elif one.form == "alpaca":
+            _add(found.instructions, one, found)
+        elif one.form in ("dolly", "oasst") and target:
+            found.parallel[target] = {one.form: one.path}
+        elif one.form == "pairs":
+            plain = one.columns == (0, 1)
+            english, other = one.columns
+            table = {"file": one.path, "english_column": english, "target_column": other}
+            found.translations[target] = one.path if plain else table
+            found.rows[target] = one.rows
+        elif one.form == "lines":
+            lines.append(one)
+        elif one.form == "passages":
+            _add(found.passages, one, found)
+        elif one.form == "questions" and target == "":
+            asked["en"] = one.path
+        elif one.form == "answers" and target:
+            asked[target] = one.path
+        else:
+            found.unused.append((one.path, _why(one)))
+    _pair_lines(found, lines)
+    _answered(found, asked)
+    _side_by_side(found)
+    return found
+
+
+def _add(to: dict[str, list[Path]], one: Look, found: Findings) -> None:
+    code = one.languages[-1] if one.languages else ""
+    if code:
+        to.setdefault(code, []).append(one.path)
+    else:
+        found.unused.append((one.path, "its language cannot be told"))
+
+
+def _why(one: Look) -> str:
+    if one.form == "messages":
+        return "conversations are not read as a source: give Alpaca rows"
+    return one.told
+
+
+def _listed(value: Any) -> list[Path]:
+    return list(value) if isinstance(value, list) else []
+
+
+def _pair_lines(found: Findings, lines: list[Look]) -> None:
+    """Two files of as many lines, one in English, whose names differ in the language alone, are parallel sentences."""
+    left = list(lines)
+    for english in [one for one in lines if one.languages == ("en",)]:
+        for other in left:
+            code = other.languages[0] if other.languages else ""
+            if code in ("", "en") or other.rows != english.rows:
+                continue
+            if _without(english.path, "en") == _without(other.path, code) and code not in found.translations:
+                found.translations[code] = {"english": english.path, "target": other.path}
+                found.rows[code] = english.rows
+                left = [one for one in left if one not in (english, other)]
+                break
+    for one in left:
+        if has_known_form(one.path):
+            _add(found.passages, one, found)
+        else:
+            found.unused.append(
+                (one.path, "text of which there is no other side; native text is called .txt")
+            )
+
+
+def _without(path: Path, code: str) -> str:
+    """A file's name without its language."""
+    names = (code, *language_of(code).aliases, language_of(code).name.lower())
+    pattern = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+    return re.sub(rf"(?<![a-z])(?:{pattern})(?![a-z])", "*", path.name.lower())
+
+
+def _answered(found: Findings, asked: dict[str, Path]) -> None:
+    english = asked.pop("en", None)
+    for code, answers in asked.items():
+        if english is not None:
+            found.seed.setdefault(code, {"questions": english, "answers": answers})
+        else:
+            found.unused.append((answers, "answers without the file of their English questions"))
+    if english is not None and not asked:
+        found.unused.append((english, "questions without a file of answers in another language"))
+
+
+def _side_by_side(found: Findings) -> None:
+    """Alpaca files in English and in a language that say the same, row by row."""
+    rows = {one.path: one.rows for one in found.looks}
+    english = {_without(path, "en"): path for path in found.instructions.get("en", ())}
+    for code, paths in found.instructions.items():
+        if code == "en" or code in found.parallel or not paths:
+            continue
+        pairs = [(english.get(_without(path, code)), path) for path in paths]
+        if len(pairs) == 1 == len(english):
+            pairs = [(next(iter(english.values())), paths[0])]
+        same = [(en, x) for en, x in pairs if en is not None and rows[en] == rows[x] and _say_the_same(en, x)]
+        if len(same) == len(paths):
+            ours, theirs = [en for en, _ in same], [x for _, x in same]
+            one = len(same) == 1
+            found.parallel[code] = {
+                "english": ours[0] if one else ours,
+                "target": theirs[0] if one else theirs,
+            }
+
+
+def _say_the_same(english: Path, other: Path) -> bool:
+    """Whether rows have the same numbers in them and an input in the same places, nearly always."""
+    both = alike = 0
+    for one, two in islice(zip_longest(_rows(english), _rows(other)), COMPARED):
+        if one is None or two is None:
+            return False
+        both += 1
+        alike += bool(one.get("input")) == bool(two.get("input")) and _shared(_numbers(one), _numbers(two))
+    return both > 0 and alike >= 0.8 * both
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    return (
+        row.value for row in read_rows(path) if not isinstance(row, Rejected) and isinstance(row.value, dict)
+    )
+
+
+def _numbers(row: dict[str, Any]) -> set[str]:
+    return set(re.findall(r"[0-9]+", json.dumps(row, ensure_ascii=False)))
+
+
+def _shared(one: set[str], two: set[str]) -> bool:
+    return not (one | two) or 2 * len(one & two) >= len(one | two)
