@@ -215,3 +215,28 @@ def test_a_benchmark_that_is_none_is_told_with_what_was_meant(project: Path) -> 
     assert first[2:] == ("there is no setting 'evaluate.xqad'", "did you mean 'xquad'?")
     (second,) = told(project, "evaluate.max_new_tokens.mmlv=5")
     assert "there is no benchmark 'mmlv'" in second[2]
+
+
+@pytest.mark.parametrize(
+    ("word", "name"), [("language=it,xx", "language"), ("languages=[it, xx]", "languages")]
+)
+def test_a_bad_language_is_called_as_it_was_written(project: Path, word: str, name: str) -> None:
+    ((file, line, message, _),) = told(project, word)
+    assert (file, line, message) == (f"command line ({word})", None, f"{name}: unknown language 'xx'")
+
+
+def test_a_part_that_is_taken_out_takes_the_systems_with_it_that_are_made_from_it(project: Path) -> None:
+    rewrite(
+        project, ("x-crossalpaca: {mix: {x-instructions: all", "x-crossalpaca: {mix: {x-instructions: 0.5")
+    )
+    assert told(project, "demonstrate.translations=null") == [
+        (
+            "recipe.yaml",
+            16,
+            "systems.x-crossalpaca.mix: part 'translations' is left out, and x-crossalpaca is made from it",
+            "leave x-crossalpaca out too: systems.x-crossalpaca=null; or say systems.x-crossalpaca.mix={x-instructions: 0.5}",
+        )
+    ]
+    words = ("demonstrate.translations=null", "systems.x-crossalpaca=null")
+    read = prepare(read_recipe(str(project / "recipe.yaml"), words))
+    assert [system.name for system in read.resolved.systems] == ["base", "en-alpaca", "x-alpaca-it"]

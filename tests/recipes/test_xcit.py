@@ -204,3 +204,15 @@ def test_the_grid_goes_through(project: Path) -> None:
             <= 2 * tuned["trained_tokens"] / tuned["steps"]
         )
     assert counts["tune-translated-steps-it"]["steps"] == xcit["steps"]
+
+
+def test_a_system_that_is_never_asked_is_told_of(project: Path) -> None:
+    """English is asked for directly alone, and PLUG answers in no other way than with both languages."""
+    never = "plug-it is tuned and never asked: it answers by pivot, and of its languages benchmarks are given in en alone"
+    assert not any("never asked" in note for note in resolved(project).notes)
+    notes = resolved(project, f"evaluate.xquad={{en: {project}/xquad.en.json}}").notes
+    assert [note for note in notes if "never asked" in note] == [never]
+    alone = resolved(
+        project, f"evaluate.xquad={{en: {project}/xquad.en.json}}", "systems.translated.scored_in=[x]"
+    ).notes
+    assert "translated-it is tuned and never asked: no benchmark is given in it" in alone

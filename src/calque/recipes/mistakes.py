@@ -96,6 +96,10 @@ def _problem(document: Document, error: Mapping[str, Any]) -> Problem:
         return document.places.problem(loc[:1], "each is a pair of systems", "say [[BASELINE, METHOD]]")
     if isinstance(context.get("error"), ValueError) and isinstance(context["error"].args[0], Problem):
         ours = context["error"].args[0]
+        if loc[0] == "languages":  # of which the command line says language=it,zh
+            place = document.places.at(loc)
+            name = "language" if "(language=" in place[0] else "languages"
+            return Problem(f"{name}: {ours.message}", *place, ours.remedy)
         return document.places.problem(loc, ours.message, ours.remedy)
     message = plain(str(error["msg"]))
     if isinstance(given, str | int | float | bool):

@@ -34,6 +34,7 @@ from calque.recipes.schema import (
     Way,
 )
 from calque.recipes.sources import Files
+from calque.recipes.steps.evaluate import is_asked
 from calque.tuning.settings import TuningSettings
 
 ECHO = "say template: alpaca, plain or a file, where /completions has echo; vLLM and SGLang have it"
@@ -282,6 +283,18 @@ class _Resolver:
         """The name of a part; of one that is not there, that of the nearest, so that what else is wrong shows too."""
         if name in self.recipe.demonstrate:
             return name
+        if (
+            "demonstrate",
+            name,
+        ) in self.places.known:  # it was there, and a word of the command line took it out
+            rest = ", ".join(
+                f"{n}: {amount}" for n, amount in self.recipe.systems[role].mix.items() if n != name
+            )
+            remedy = f"leave {role} out too: systems.{role}=null; or say systems.{role}.mix={{{rest}}}"
+            self._tell(
+                ("systems", role, "mix"), f"part {name!r} is left out, and {role} is made from it", remedy
+            )
+            return ""
         known = list(self.recipe.demonstrate)
         near, problem = unknown(self.places, ("systems", role, "mix"), (name,), "part", name, known)
         self.problems.append(problem)
@@ -398,6 +411,18 @@ def _not_asked(systems: Sequence[ResolvedSystem], benchmarks: Sequence[ResolvedB
             yield f"{system.name} is not asked {name}: its server tells no log-likelihoods of options ({ECHO})"
         elif "pivot" in system.answers:
             yield f"{called(system.name, 'pivot')} is not asked {name}: options cannot be compared behind half an answer"
+    for system in systems:
+        if benchmarks and system.mix and system.scored_in and not _is_ever_asked(system, benchmarks):
+            given = list(dict.fromkeys(b.language for b in benchmarks if b.language in system.scored_in))
+            why = f"no benchmark is given in {', '.join(system.scored_in)}"
+            if given:
+                ways = " and ".join(system.answers)
+                why = f"it answers by {ways}, and of its languages benchmarks are given in {', '.join(given)} alone"
+            yield f"{system.name} is tuned and never asked: {why}"
+
+
+def _is_ever_asked(system: ResolvedSystem, benchmarks: Sequence[ResolvedBenchmark]) -> bool:
+    return any(is_asked(system, benchmark, way) for benchmark in benchmarks for way in system.answers)
 
 
 def _merge(base: dict[str, object], changes: Mapping[str, object]) -> dict[str, object]:
