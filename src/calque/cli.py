@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer.core import TyperGroup
@@ -76,7 +76,8 @@ def init(
         str | None, typer.Option(help="target languages, as it or it,zh [default: those of the files]")
     ] = None,
     method: Annotated[
-        str | None, typer.Option(help="crossalpaca, xcit or xinstruction [default: what the files allow]")
+        Literal["crossalpaca", "xcit", "xinstruction"] | None,
+        typer.Option(help="[default: what the files allow]"),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="file to write [default: METHOD-LANGUAGE.yaml]")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="ask nothing: take what is proposed")] = False,
@@ -296,12 +297,12 @@ def export(
     data: Annotated[
         bool, typer.Option("--data", help="in place of the model the demonstrations it was trained on")
     ] = False,
-    form: Annotated[str, typer.Option(help="with --data: messages, sharegpt or alpaca")] = "messages",
+    form: Annotated[
+        Literal["messages", "sharegpt", "alpaca"], typer.Option(help="with --data: the form of the rows")
+    ] = "messages",
     precision: Annotated[
-        str,
-        typer.Option(
-            help="of a merged model: auto (that of the weights it is made from), fp32, bf16 or fp16"
-        ),
+        Literal["auto", "fp32", "bf16", "fp16"],
+        typer.Option(help="of a merged model; auto is that of the weights it is made from"),
     ] = "auto",
     shard_size: Annotated[str, typer.Option(help="largest file of weights")] = "5GB",
     base: Annotated[
@@ -313,24 +314,19 @@ def export(
     force: Annotated[bool, typer.Option("--force", help="replace an earlier export")] = False,
 ) -> None:
     """Write a tuned model in the hub's form, or what it learnt from, each with its card."""
-    from calque.corpora.exchange import FORMS
     from calque.export.data import export_data
-    from calque.export.model import PRECISIONS, ModelExport, export_model
+    from calque.export.model import ModelExport, export_model
     from calque.export.placing import refuse_taken
     from calque.recipes.tuned import read_tuned
 
-    _one_of("--form", form, FORMS)
-    _one_of("--precision", precision, PRECISIONS)
     refuse_taken(out, force=force)
     tuned = read_tuned(run)
     chosen = tuned.wanted(system, known(language).code if language else None, tuned=True)
     if data:
         lines = export_data(tuned, chosen, out, form, force=force)
     else:
-        way = "merged" if merged else "adapter"
-        lines = export_model(
-            tuned, chosen, out, ModelExport(way, precision, shard_size, base, base_name, force)
-        )
+        asked = ModelExport("merged" if merged else "adapter", precision, shard_size, base, base_name, force)
+        lines = export_model(tuned, chosen, out, asked)
     for line in lines:
         typer.echo(line)
 
@@ -350,8 +346,10 @@ def chat(
         str | None, typer.Option(help="of what you say and of the answers [default: the system's]")
     ] = None,
     answers: Annotated[
-        str | None,
-        typer.Option(help="direct, chat (English first) or pivot (both in one) [default: as it was scored]"),
+        Literal["direct", "chat", "pivot"] | None,
+        typer.Option(
+            help="chat: English first, in a turn of its own; pivot: both in one [default: as it was scored]"
+        ),
     ] = None,
     temperature: Annotated[float, typer.Option(min=0, help="0 is greedy, as scores are")] = 0,
     top_p: Annotated[float, typer.Option(help="of the probabilities the fewest that hold this share")] = 1,
@@ -370,13 +368,12 @@ def chat(
     template: Annotated[
         str | None, typer.Option(help="of a model without a run [default: its own, else plain]")
     ] = None,
-    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16")] = "auto",
+    precision: Annotated[Literal["auto", "fp32", "bf16"], typer.Option(help="as in evaluating")] = "auto",
 ) -> None:
     """Talk to a tuned model in its language. Reads a pipe too: echo hello | calque chat RUN."""
     from calque.chat.begin import begin
     from calque.engines import Sampling
 
-    _one_of("--precision", precision, ("auto", "fp32", "bf16"))
     drawn = temperature > 0 or top_p < 1 or top_k > 0
     terminal = begin(
         model,

@@ -18,7 +18,6 @@ from calque.corpora.json_rows import read_rows
 from calque.records import Demonstration, Kind, Message, Provenance, Rejected, Role
 
 Form = Literal["messages", "sharegpt", "alpaca"]
-FORMS: tuple[str, ...] = get_args(Form)
 _SPEAKERS: dict[str, Role] = {
     "system": "system", "human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant"
 }  # fmt: skip

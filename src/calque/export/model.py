@@ -25,7 +25,7 @@ from calque.records import Demonstration
 from calque.reports.folder import read_run
 
 Form = Literal["merged", "adapter"]
-PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class ModelExport:
     """How a model is to be written: `base_name` is what the base is called, where its folder's name does not say it."""
 
     form: Form = "merged"
-    precision: str = "auto"
+    precision: Precision = "auto"
     shard: str = "5GB"
     base: str | None = None
     base_name: str | None = None
