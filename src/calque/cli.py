@@ -73,13 +73,15 @@ def init(
     ] = None,
     model: Annotated[str | None, typer.Option(help="base model: a folder in hub form, or a hub id")] = None,
     language: Annotated[
-        str | None, typer.Option(help="target languages, as it or it,zh [default: those of the files]")
+        str | None, typer.Option(help="target languages, as it or it,zh", show_default="those of the files")
     ] = None,
     method: Annotated[
         Literal["crossalpaca", "xcit", "xinstruction"] | None,
-        typer.Option(help="[default: what the files allow]"),
+        typer.Option(show_default="what the files allow"),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="file to write [default: METHOD-LANGUAGE.yaml]")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="file to write", show_default="METHOD-LANGUAGE.yaml")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="ask nothing: take what is proposed")] = False,
 ) -> None:
     """Look at your files, ask what they do not tell, and write a recipe with comments. Overwrites nothing."""
@@ -144,7 +146,9 @@ def evaluate(
     data: Annotated[
         Path, typer.Option(help="folder with the official files, under their usual names")
     ] = Path("data"),
-    out: Annotated[Path | None, typer.Option(help="the run's folder [default: runs/MODEL-SUITE]")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="the run's folder", show_default="runs/MODEL-SUITE")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="at most so many questions of each")] = None,
     shots: Annotated[
         int, typer.Option(min=0, help="worked examples before each question, where there are right answers")
@@ -227,7 +231,8 @@ def show(run: Annotated[Path, typer.Argument(metavar="RUN", help="a run's folder
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="folders of runs")],
     out: Annotated[
-        Path | None, typer.Option(help="file to write [default: RUN/report.html; report.html for several]")
+        Path | None,
+        typer.Option(help="file to write", show_default="RUN/report.html; report.html for several"),
     ] = None,
 ) -> None:
     """Write one self-contained HTML page, for one run or for several side by side."""
@@ -244,14 +249,16 @@ def rate(
         list[str] | None,
         typer.Option(
             metavar="A,B",
-            help="two systems or roles, the baseline first; several times [default: the recipe's]",
+            help="two systems or roles, the baseline first; several times",
+            show_default="the recipe's",
         ),
     ] = None,
     benchmark: Annotated[
-        list[str] | None, typer.Option(help="benchmark; several times [default: open questions, else all]")
+        list[str] | None,
+        typer.Option(help="benchmark; several times", show_default="open questions, else all"),
     ] = None,
     language: Annotated[
-        list[str] | None, typer.Option(help="language code; several times [default: the recipe's]")
+        list[str] | None, typer.Option(help="language code; several times", show_default="the recipe's")
     ] = None,
     items: Annotated[
         int,
@@ -260,7 +267,7 @@ def rate(
     seed: Annotated[int, typer.Option(min=0, help="draws questions and sides")] = 0,
     host: Annotated[str, typer.Option(help="address to listen at; 0.0.0.0 lets others in")] = "127.0.0.1",
     port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="port [default: 8733, or a free one]")
+        int | None, typer.Option(min=1, max=65535, help="port", show_default="8733, or a free one")
     ] = None,
     browser: Annotated[bool, typer.Option(help="open the page in the browser")] = True,
 ) -> None:
@@ -288,7 +295,7 @@ def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="a run's folder")],
     out: Annotated[Path, typer.Option(help="folder to write, which is not there yet")],
     system: Annotated[
-        str | None, typer.Option(help="system or role [default: what the last comparison is about]")
+        str | None, typer.Option(help="system or role", show_default="what the last comparison is about")
     ] = None,
     language: Annotated[str | None, typer.Option(help="language, where a role has a system for each")] = None,
     merged: Annotated[
@@ -339,16 +346,17 @@ def chat(
     system: Annotated[
         list[str] | None,
         typer.Option(
-            help="system or role; again to hear several [default: what the last comparison is about]"
+            help="system or role; again to hear several", show_default="what the last comparison is about"
         ),
     ] = None,
     language: Annotated[
-        str | None, typer.Option(help="of what you say and of the answers [default: the system's]")
+        str | None, typer.Option(help="of what you say and of the answers", show_default="the system's")
     ] = None,
     answers: Annotated[
         Literal["direct", "chat", "pivot"] | None,
         typer.Option(
-            help="chat: English first, in a turn of its own; pivot: both in one [default: as it was scored]"
+            help="chat: English first, in a turn of its own; pivot: both in one",
+            show_default="as it was scored",
         ),
     ] = None,
     temperature: Annotated[float, typer.Option(min=0, help="0 is greedy, as scores are")] = 0,
@@ -366,7 +374,7 @@ def chat(
         str | None, typer.Option(help="folder or hub id of the base model, where it has been moved")
     ] = None,
     template: Annotated[
-        str | None, typer.Option(help="of a model without a run [default: its own, else plain]")
+        str | None, typer.Option(help="of a model without a run", show_default="its own, else plain")
     ] = None,
     precision: Annotated[Literal["auto", "fp32", "bf16"], typer.Option(help="as in evaluating")] = "auto",
 ) -> None:

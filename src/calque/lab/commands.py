@@ -102,7 +102,7 @@ def prove(
         "runs/prove"
     ),
     seeds: Annotated[int | None, typer.Option(min=1, help="run only so many of the seeds")] = None,
-    jobs: Annotated[int | None, typer.Option(min=1, help="runs at a time [default: one a core]")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="runs at a time", show_default="one a core")] = None,
     base: Base = None,
     development: Annotated[
         bool, typer.Option("--development", help="ask about development people, with development seeds")
