@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import pytest
 
@@ -30,7 +30,7 @@ class Parrot:
         *,
         max_new_tokens: int,
         sampling: Sampling | None = None,  # noqa: ARG002 — the protocol's
-    ) -> Iterator[str]:
+    ) -> Generator[str, None, Completion]:
         self.asked.append(conversation)
         self.most.append(max_new_tokens)
         answer = self.answers.pop(0)

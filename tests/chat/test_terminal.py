@@ -79,7 +79,7 @@ def test_mistakes(full_run: Path, tmp_path: Path) -> None:
     assert done.stdout.strip()
     for words, told in (
         ([full_run, "--system", "y"], "there is no y"),
-        ([full_run, "--answers", "pivott"], "direct, chat, pivot"),
+        ([full_run, "--answers", "pivott"], "'direct', 'chat', 'pivot'"),
         ([full_run, "--template", "plain"], "a run has its template"),
         ([tmp_path], "config.json"),
     ):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -27,7 +27,7 @@ def parts(foundry: Any, architecture: str, template: str = "plain") -> tuple[Any
     return load_model(files, dtype=torch.float32), make_encoder(load_tokenizer(files), template)
 
 
-def written(pieces: Iterator[str]) -> tuple[list[str], Completion]:
+def written(pieces: Generator[str, None, Completion]) -> tuple[list[str], Completion]:
     """All pieces, and what the generator ends with."""
     found: list[str] = []
     while True:

@@ -64,9 +64,8 @@ def test_the_merged_model_answers_as_the_run_s_own(
     assert answers != own_answers(tuned, "base")
     generation = json.loads((tmp_path / "out" / "generation_config.json").read_text(encoding="utf-8"))
     assert (generation["eos_token_id"], generation.get("do_sample", False)) == (0, False)
-    assert any(
-        line.startswith("Token ids by the chat template equal those of training in 3") for line in lines
-    )
+    rows = {"x-crossalpaca": 36, "later": 24}[system]
+    assert f"Token ids by the chat template equal those of training in {rows} of {rows} prompts." in lines
     assert not list((tmp_path / "out").glob("*.bin"))
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass, replace
-from typing import get_args
 
-from calque.chat.talk import WAYS, Manner, Way
+from calque.chat.talk import WAYS, Manner
 from calque.engines import Sampling
 from calque.errors import Problem, UsageError
 from calque.languages import language as language_of
@@ -66,7 +65,12 @@ def with_settings(manner: Manner, words: str) -> Manner:
         if key in ROOMS:
             if value < 1:
                 raise UsageError(Problem(f"{key} is at least 1"))
-            manner = replace(manner, **{key: int(value)})
+            room = int(value)
+            manner = (
+                replace(manner, max_tokens=room)
+                if key == "max_tokens"
+                else replace(manner, english_tokens=room)
+            )
         elif key == "temperature" and value == 0:
             greedy, sampled = True, {}
         else:
@@ -82,11 +86,10 @@ def with_language(manner: Manner, code: str) -> Manner:
 
 def with_way(manner: Manner, way: str) -> Manner:
     """The manner with another way of asking."""
-    if way not in WAYS:
-        raise UsageError(
-            Problem(f"--answers {way}: there is none", remedy=f"there are: {', '.join(get_args(Way))}")
-        )
-    return replace(manner, way=way)  # type: ignore[arg-type]
+    known = next((one for one in WAYS if one == way), None)
+    if known is None:
+        raise UsageError(Problem(f"--answers {way}: there is none", remedy=f"there are: {', '.join(WAYS)}"))
+    return replace(manner, way=known)
 
 
 def told(manner: Manner) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from calque.engines.streaming import Writer
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Partner:
     """A model to talk to. `languages` are those that it was tuned for; `way` is how it is asked if nothing else is said.
 

@@ -5,7 +5,7 @@ Directly; in two turns, English first; or for both in one answer. The history ho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, Protocol
@@ -35,7 +35,7 @@ class Writes(Protocol):
 
     def write(
         self, conversation: Conversation, *, max_new_tokens: int, sampling: Sampling | None = None
-    ) -> Iterator[str]:
+    ) -> Generator[str, None, Completion]:
         """The answer in pieces."""
 
 

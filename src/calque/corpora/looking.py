@@ -155,9 +155,9 @@ def _json(path: Path) -> Look:
         return Look(path, "questions", _languages(t for row in head for t in row["turns"]), rows)
     if {"question_id", "choices"} <= has:
         return Look(path, "answers", _languages(_answers(head)), rows)
-    sides = _sides(row.get("translation", row) for row in head)
-    if sides:
-        return Look(path, "pairs", sides, rows)
+    by_tag = _sides(row.get("translation", row) for row in head)
+    if by_tag:
+        return Look(path, "pairs", by_tag, rows)
     text = next((field for field in TEXT_FIELDS if field in has), "")
     if text:
         return Look(path, "passages", _languages(_texts(head, text)), rows)

@@ -5,7 +5,7 @@ Greedy or drawn, it is the same answer that the engine gives. What the model has
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 import torch
@@ -35,7 +35,7 @@ class Writer:
 
     def write(
         self, conversation: Conversation, *, max_new_tokens: int, sampling: Sampling | None = None
-    ) -> Iterator[str]:
+    ) -> Generator[str, None, Completion]:
         """The answer in pieces, each as soon as it is settled. The generator's value is the `Completion`.
 
         Characters that are not whole yet, and what may be the beginning of a stop string, are held back.
@@ -75,9 +75,11 @@ class Writer:
         """Logits [1, vocabulary] behind all of `ids`; of what was read before only the rest is read."""
         known = self._known(ids)
         row = torch.tensor([ids[known:]], device=self.model.device)
-        output = self.model(input_ids=row, past_key_values=self._cache if known else None, use_cache=True)
+        cache, self._cache = self._cache if known else None, None  # stopped half-way, it would be of no use
+        output = self.model(input_ids=row, past_key_values=cache, use_cache=True)
         self._cache, self._read = getattr(output, "past_key_values", None), list(ids)
-        return output.logits[:, -1].float()
+        logits: torch.Tensor = output.logits[:, -1].float()
+        return logits
 
     def _known(self, ids: list[int]) -> int:
         """How many of `ids`, from the first on, the cache holds; it is cut to these. The last one is always read."""
@@ -94,5 +96,5 @@ class Writer:
             )
             if not plain or not same:  # other caches cannot be taken back
                 return 0
-            self._cache.crop(same)
+            self._cache.crop(same - len(self._read))
         return same
