@@ -19,7 +19,7 @@ from calque.recipes.tuned import read_tuned
 from calque.records import Message
 
 MAIN = [sys.executable, "-c", "from calque.cli import main; main()", "chat"]
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TERM": "dumb"}
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TERM": "dumb", "COLUMNS": "120"}
 
 
 def piped(text: str, *words: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

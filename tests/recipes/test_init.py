@@ -39,7 +39,7 @@ def files(tmp_path: Path, tiny_model: Path) -> Path:
     """A folder with files of every form, in English and Italian, and the model."""
     (tmp_path / "model").symlink_to(tiny_model)
     write_json(tmp_path / "alpaca.it.json", alpaca(TOLD, TOLD + " Sì."))
-    write_json(tmp_path / "seed.json", alpaca(SAID, TOLD))
+    write_json(tmp_path / "seed.json", alpaca(SAID, TOLD, 12))
     pairs = [(f"{SAID} {i}", f"{TOLD} {i}") for i in range(8)]
     (tmp_path / "pairs.tsv").write_text("".join(f"{b}\t{a}\n" for a, b in pairs), encoding="utf-8")
     for side, code in enumerate(("en", "it")):
@@ -47,7 +47,7 @@ def files(tmp_path: Path, tiny_model: Path) -> Path:
     dolly: list[dict[str, object]] = [
         {"orig_instruction": f"{SAID} {i}", "orig_context": "", "orig_response": SAID,
          "instruction": f"{TOLD} {i}", "context": "", "response": TOLD}
-        for i in range(4)
+        for i in range(24)
     ]  # fmt: skip
     jsonl(tmp_path / "dolly.jsonl", dolly)
     jsonl(tmp_path / "web.jsonl", [{"text": f"{TOLD} {i}", "url": f"u{i}"} for i in range(30)])
@@ -71,11 +71,11 @@ def test_what_each_file_is(files: Path) -> None:
     told = {path.name: look(path).told for path in files.iterdir() if path.is_file()}
     assert told == {
         "alpaca.it.json": "6 rows, instructions (Alpaca) in Italian",
-        "seed.json": "6 rows, instructions (Alpaca) in English and Italian",
+        "seed.json": "12 rows, instructions (Alpaca) in English and Italian",
         "pairs.tsv": "8 rows, parallel sentences in English and Italian",
         "news.en": "8 rows, text, line by line in English",
         "news.it": "8 rows, text, line by line in Italian",
-        "dolly.jsonl": "4 rows, instructions with their English originals (Dolly) in English and Italian",
+        "dolly.jsonl": "24 rows, instructions with their English originals (Dolly) in English and Italian",
         "web.jsonl": "30 rows, native text in Italian",
         "book.txt": "39 rows, text, line by line in Italian",
         "chat.jsonl": "1 rows, conversations",
@@ -134,7 +134,7 @@ def test_the_recipe_is_one_that_check_accepts(files: Path, method: str) -> None:
     recipe = read_recipe(str(out)).recipe
     assert (recipe.name, recipe.languages, recipe.tuning.max_tokens) == ("mine", ["it"], 512)
     assert str(files) not in text
-    lines = list(check(str(out), ["contamination.when_found=report"]))
+    lines = list(check(str(out), ["contamination.when_found=report", "curate.passages.shortest=10"]))
     assert any(line.startswith("benchmark xquad in it: 3 questions") for line in lines)
     assert any("not used" in line and "chat.jsonl" in line for line in told)
     assert any("not used" in line and "table.csv" in line for line in told)

@@ -20,18 +20,8 @@ from calque.languages import language as language_of
 from calque.records import Rejected
 
 Form = Literal[
-    "alpaca",
-    "dolly",
-    "oasst",
-    "pairs",
-    "lines",
-    "squad",
-    "passages",
-    "messages",
-    "questions",
-    "answers",
-    "unknown",
-]
+    "alpaca", "dolly", "oasst", "pairs", "lines", "squad", "passages", "messages", "open", "questions", "answers", "unknown"
+]  # fmt: skip
 LOOKED_AT = 200  # rows
 READ = 4000  # characters to tell a language by
 JSON = (".json", ".jsonl", ".ndjson")
@@ -66,6 +56,7 @@ class Look:
             "squad": "questions on texts (SQuAD)",
             "passages": "native text",
             "messages": "conversations",
+            "open": "open questions (Vicuna)",
             "questions": "questions (FastChat)",
             "answers": "answers (FastChat)",
             "unknown": self.why or "of no known form",
@@ -155,6 +146,8 @@ def _json(path: Path) -> Look:
         return Look(path, "questions", _languages(t for row in head for t in row["turns"]), rows)
     if {"question_id", "choices"} <= has:
         return Look(path, "answers", _languages(_answers(head)), rows)
+    if {"question_id", "text"} <= has:
+        return Look(path, "open", _languages(_texts(head, "text")), rows)
     by_tag = _sides(row.get("translation", row) for row in head)
     if by_tag:
         return Look(path, "pairs", by_tag, rows)

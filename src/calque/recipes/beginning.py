@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from calque.recipes.findings import METHODS, Findings, find_sources
 
 Ask = Callable[[str, str], str]  # a question and what is proposed, "" for nothing; returns what is answered
 COMMAND_LINE = "command line"
+SHOWN = 3  # unused files of one reason told by name
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +35,32 @@ def begin(given: Given, ask: Ask | None, tell: Callable[[str], None]) -> Path:
     """
     files = given.files or _asked_files(ask)
     found = find_sources(files, given.languages)
-    for one in found.looks:
-        tell(f"{one.path}: {one.told}")
     languages = given.languages or _asked_languages(found, ask)
     found = find_sources(files, languages)
-    for path, why in found.unused:
-        tell(f"not used: {path}: {why}")
+    for one in found.used:
+        tell(f"{one.path}: {one.told}")
+    for line in _unused(found):
+        tell(line)
     for name, files_of in sorted(found.benchmarks.items()):
         tell(f"benchmark {name} in {', '.join(files_of)}")
     method = _method(given.method, found, languages, ask, tell)
-    model = given.model or _answer(ask, "base model (a folder in hub form, or a hub id)", "", "--model")
+    near = str(found.models[0]) if len(found.models) == 1 else ""
+    model = given.model or _answer(ask, "base model (a folder in hub form, or a hub id)", near, "--model")
     proposed = given.out or Path(f"{method}-{'-'.join(languages)}.yaml")
     out = given.out or (Path(ask("recipe to write", str(proposed))) if ask is not None else proposed)
     _write(out, draft(Wishes(_name(out), method, model, tuple(languages)), found, out.absolute().parent))
     return out
+
+
+def _unused(found: Findings) -> Iterator[str]:
+    """Lines on what has no place in the recipe, by reason."""
+    by_reason: dict[str, list[Path]] = {}
+    for path, why in found.unused:
+        by_reason.setdefault(why, []).append(path)
+    for why, paths in by_reason.items():
+        names = ", ".join(map(str, paths[:SHOWN]))
+        more = f" and {len(paths) - SHOWN:,} more" if len(paths) > SHOWN else ""
+        yield f"not used: {names}{more}: {why}"
 
 
 def _asked_files(ask: Ask | None) -> tuple[Path, ...]:
@@ -90,7 +103,8 @@ def _method(
         raise UsageError(Problem(f"the files do not make a recipe for {names}", COMMAND_LINE, remedy=needs))
     if asked or len(possible) == 1:
         return asked or possible[0]
-    tell("; ".join(f"{method} can be made: there is {METHODS[method]}" for method in possible))
+    for method in possible:
+        tell(f"{method} can be made: there is {METHODS[method]}")
     if ask is None:
         return possible[0]
     answer = ask(f"method ({', '.join(possible)})", possible[0]).strip()

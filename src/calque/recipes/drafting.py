@@ -151,7 +151,7 @@ def _body(wishes: Wishes, found: Findings, model: Path) -> Iterator[str]:
             yield f"# {ABOUT[key]}"
         yield line
         if key == "tuning":
-            yield "  # steps are optimiser steps of so many examples, whatever fits into memory at a time"
+            yield "  # examples_per_step is what one optimiser step sees, however few fit into memory at a time"
     yield ""
 
 

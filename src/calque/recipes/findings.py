@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from calque.corpora.json_rows import read_rows
 from calque.corpora.looking import Look, look
 from calque.corpora.passages import has_known_form
 from calque.errors import Problem, UsageError
+from calque.languages import LANGUAGES
 from calque.languages import language as language_of
 from calque.recipes.official_files import OFFICIAL, find
 from calque.records import Rejected
@@ -26,6 +28,7 @@ METHODS = {
 }  # what each needs; the first that can be made is proposed
 SQUAD = ("xquad", "mlqa", "tydiqa")
 MOST = 300  # files of a folder
+LINES = tuple(f".{code}" for code in LANGUAGES)  # endings of the two sides of parallel text
 COMPARED = 200  # rows of two files, to tell whether they say the same
 
 
@@ -42,6 +45,13 @@ class Findings:
     passages: dict[str, list[Path]] = field(default_factory=dict)
     benchmarks: dict[str, dict[str, list[Path]]] = field(default_factory=dict)
     unused: list[tuple[Path, str]] = field(default_factory=list)
+    models: list[Path] = field(default_factory=list)
+
+    @property
+    def used(self) -> list[Look]:
+        """What has a place in a recipe."""
+        unused = {path for path, _ in self.unused}
+        return [one for one in self.looks if one.path not in unused]
 
     @property
     def languages(self) -> list[str]:
@@ -67,14 +77,26 @@ def find_sources(given: Sequence[Path], languages: Sequence[str] = ()) -> Findin
     is not there, and for a folder of more files than one looks at.
     """
     files: list[Path] = []
+    others: list[Path] = []
+    models: list[Path] = []
     for path in given:
         if not path.exists():
             raise UsageError(Problem("there is no such file or folder", str(path)))
-        files += _of_folder(path) if path.is_dir() else [path]
-    looks = [look(path) for path in dict.fromkeys(files)]
-    codes = list(languages) or _sorted(looks, (), {}).languages
+        if path.is_dir():
+            known = _of_folder(path)
+            within = {one.parent for one in known if one.name == "config.json"}
+            models += sorted(folder for folder in within if any(folder.glob("*.safetensors")))
+            known = [one for one in known if one.parent not in models]
+            files += [one for one in known if _is_read(one)]
+            others += [one for one in known if not _is_read(one)]
+        else:
+            files.append(path)
+    looks = [_looked(path) for path in dict.fromkeys(files)]
+    codes = list(languages) or _sorted(looks, (), {}, ()).languages
     benchmarks = official([path for path in given if path.is_dir()], codes)
-    return _sorted(looks, languages, benchmarks)
+    found = _sorted(looks, languages, benchmarks, others)
+    found.models = models
+    return found
 
 
 def official(folders: Iterable[Path], languages: Sequence[str]) -> dict[str, dict[str, list[Path]]]:
@@ -84,39 +106,55 @@ def official(folders: Iterable[Path], languages: Sequence[str]) -> dict[str, dic
         for name in OFFICIAL:
             for code in ("en", *languages):
                 files = find(name, code, folder)
+                nearest = min((len(path.parts) for path in files), default=0)  # copies lie deeper
+                files = [path for path in files if len(path.parts) == nearest]
                 if files and code not in found.get(name, {}):
                     found.setdefault(name, {})[code] = files
     return found
 
 
 def _of_folder(folder: Path) -> list[Path]:
-    """The files of a folder that are to be looked at."""
-    paths = [p for p in sorted(folder.rglob("*")) if p.is_file() and not p.name.startswith((".", "_"))]
-    found = [path for path in paths if has_known_form(path) or form_of(path) in (".tsv", ".tab", ".tmx")]
+    """All files of a folder, but for hidden ones."""
+    found = [p for p in sorted(folder.rglob("*")) if p.is_file() and not p.name.startswith((".", "_"))]
     if len(found) > MOST:
         message = f"the folder has {len(found):,} files; at most {MOST} are looked at"
         raise UsageError(Problem(message, str(folder), remedy="name the files, or a smaller folder"))
     return found
 
 
+def _is_read(path: Path) -> bool:
+    return has_known_form(path) or form_of(path) in (".tsv", ".tab", ".tmx", *LINES)
+
+
+_looked = cache(look)  # once, however often files are sorted
+
+
 def _sorted(
-    looks: list[Look], languages: Sequence[str], benchmarks: dict[str, dict[str, list[Path]]]
+    looks: list[Look],
+    languages: Sequence[str],
+    benchmarks: dict[str, dict[str, list[Path]]],
+    others: Sequence[Path],
 ) -> Findings:
     """Each file put where a recipe has a place for it."""
-    found = Findings(looks, benchmarks={name: dict(files) for name, files in benchmarks.items()})
+    found = Findings(benchmarks={name: dict(files) for name, files in benchmarks.items()})
     taken = {path for files in benchmarks.values() for paths in files.values() for path in paths}
     wanted = set(languages)
+    ending = "its ending tells of no form that is read"
+    found.unused += [(path, ending) for path in others if not taken.intersection((path, *path.parents))]
     lines: list[Look] = []
     asked: dict[str, Path] = {}
-    for one in looks:
-        if one.path in taken or taken.intersection(one.path.parents):
+    for one in sorted(looks, key=lambda one: len(one.path.parts)):
+        if taken.intersection((one.path, *one.path.parents)):
             continue
+        found.looks.append(one)
         target = next((code for code in one.languages if code not in ("en", "")), "")
         if wanted and target and target not in wanted:
             found.unused.append((one.path, f"in {target}, which is none of the languages"))
         elif one.form == "squad":
-            name = next((name for name in SQUAD if name in str(one.path.name).lower()), "xquad")
-            _add(found.benchmarks.setdefault(name, {}), one, found)
+            name = next((name for name in SQUAD if name in str(one.path).lower()), "xquad")
+            _add_benchmark(name, one, found)
+        elif one.form == "open":
+            _add_benchmark("open", one, found)
         elif one.form == "alpaca" and one.languages[0] == "en" and target:
             found.seed[target] = [*_listed(found.seed.get(target)), one.path]
         elif one.form == "alpaca":
@@ -151,6 +189,16 @@ def _add(to: dict[str, list[Path]], one: Look, found: Findings) -> None:
         to.setdefault(code, []).append(one.path)
     else:
         found.unused.append((one.path, "its language cannot be told"))
+
+
+def _add_benchmark(name: str, one: Look, found: Findings) -> None:
+    """Files of a benchmark from the folder in which the first of them lies; copies elsewhere are left unused."""
+    files = found.benchmarks.setdefault(name, {})
+    code = one.languages[0] if one.languages else ""
+    if code in files and files[code][0].parent != one.path.parent:
+        found.unused.append((one.path, f"{name} in {code} is in {files[code][0].parent} too"))
+    else:
+        _add(files, one, found)
 
 
 def _why(one: Look) -> str:

@@ -42,11 +42,12 @@ OFFICIAL = {
         "github.com/facebookresearch/MLQA",
     ),
     "mmlu": Official(
-        ("mmlu-{code}", "mmlu_{code}", "mmlu/{code}"),
+        ("mmlu-{code}", "mmlu_{code}", "mmlu/{code}", "mmlu.{code}"),
         "github.com/hendrycks/test (English), a translation in the same form",
     ),
     "bbh": Official(
-        ("bbh-{code}", "bbh_{code}", "bbh/{code}"), "github.com/suzgunmirac/BIG-Bench-Hard, folder bbh"
+        ("bbh-{code}", "bbh_{code}", "bbh/{code}", "bbh.{code}"),
+        "github.com/suzgunmirac/BIG-Bench-Hard, folder bbh",
     ),
     "xnli": Official(
         ("**/xnli.test.tsv*", "**/xnli/**/test-{code}.tsv*", "**/xnli/**/dev-{code}.tsv*"),
