@@ -34,6 +34,13 @@ def jsonl(path: Path, rows: list[dict[str, object]]) -> Path:
     return path
 
 
+SMALL = [
+    "contamination.when_found=report",
+    "curate.passages.least_characters=10",
+    "curate.passages.near_duplicates=null",
+]
+
+
 @pytest.fixture
 def files(tmp_path: Path, tiny_model: Path) -> Path:
     """A folder with files of every form, in English and Italian, and the model."""
@@ -50,7 +57,7 @@ def files(tmp_path: Path, tiny_model: Path) -> Path:
         for i in range(24)
     ]  # fmt: skip
     jsonl(tmp_path / "dolly.jsonl", dolly)
-    jsonl(tmp_path / "web.jsonl", [{"text": f"{TOLD} {i}", "url": f"u{i}"} for i in range(30)])
+    jsonl(tmp_path / "web.jsonl", [{"text": f"{i}: {TOLD}", "url": f"u{i}"} for i in range(30)])
     (tmp_path / "book.txt").write_text("\n\n".join(f"{TOLD} {TOLD} {i}" for i in range(20)), encoding="utf-8")
     jsonl(tmp_path / "chat.jsonl", [{"messages": []}])
     (tmp_path / "table.csv").write_text("a,b\n", encoding="utf-8")
@@ -134,7 +141,7 @@ def test_the_recipe_is_one_that_check_accepts(files: Path, method: str) -> None:
     recipe = read_recipe(str(out)).recipe
     assert (recipe.name, recipe.languages, recipe.tuning.max_tokens) == ("mine", ["it"], 512)
     assert str(files) not in text
-    lines = list(check(str(out), ["contamination.when_found=report", "curate.passages.shortest=10"]))
+    lines = list(check(str(out), SMALL))
     assert any(line.startswith("benchmark xquad in it: 3 questions") for line in lines)
     assert any("not used" in line and "chat.jsonl" in line for line in told)
     assert any("not used" in line and "table.csv" in line for line in told)
