@@ -97,6 +97,27 @@ def test_held_out_and_tuned_are_all_and_do_not_meet(tmp_path: Path) -> None:
     assert side("held", 1) != side("held")
 
 
+def test_fewer_seed_pairs_are_part_of_more_and_are_split_alike(tmp_path: Path) -> None:
+    file = lines(tmp_path / "s.jsonl", *({"instruction": f"i{i}", "output": "o"} for i in range(40)))
+
+    def taken(count: Any, which: Any = "all") -> set[str]:
+        with Ledger(tmp_path / "dropped.jsonl") as ledger:
+            found = seed_rows(SeedFiles("it", alpaca=(file,)), SeedRows(which, 0.25, count), 0, ledger)
+            assert (
+                ledger.counts()["rows"] == 40 == len(found) + ledger.counts()["dropped"].get("not_drawn", 0)
+            )
+        return {pair.instruction for pair in found}
+
+    assert (len(taken(12)), len(taken(0.5)), len(taken("all"))) == (12, 20, 40)
+    assert taken(12) < taken(0.5)
+    assert len(taken(12, "held")) == 3
+    assert taken(12, "held") | taken(12, "tuned") == taken(12)
+    with pytest.raises(DataError, match="41 seed pairs are asked for, and there are 40"):
+        taken(41)
+    with pytest.raises(DataError, match="a seed of 9 rows is too small"):
+        taken(9)
+
+
 @pytest.mark.real_data
 def test_real_seeds(data_folder: Path) -> None:
     oasst = data_folder / "oasst1-en-fi" / "oasst1-en-fi-validation.part-a.jsonl.gz"

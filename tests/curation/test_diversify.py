@@ -106,6 +106,7 @@ def test_what_is_kept_first() -> None:
     ratings = [2.0, 3.0, 1.0, 2.5]
     assert ordered(pairs, ratings, "rating", seed=0) == [1, 3, 0, 2]
     assert ordered(pairs, ratings, "worst", seed=0) == [2, 0, 3, 1]
+    assert ordered(pairs, ratings, "perplexity", seed=0) == [2, 0, 3, 1], "the least surprising first"
     assert ordered(pairs, None, "longest", seed=0) == [2, 0, 3, 1]
     drawn, turned = (ordered(some, None, "random", seed=0) for some in (pairs, pairs[::-1]))
     assert [pairs[i] for i in drawn] == [pairs[::-1][i] for i in turned]

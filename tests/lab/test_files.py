@@ -50,6 +50,8 @@ def test_the_files_are_read_by_the_readers_of_real_data_without_a_drop(world_fol
                 assert (len(found.items), found.dropped, found.notes) == (count, (), ())
             asked = items_of("open", [held / f"open.{language}.jsonl"], language)
             assert (len(asked.items), asked.dropped) == (300 if language == "en" else 420, ())
+            requests = items_of("open", [held / f"requests.{language}.jsonl"], language)
+            assert (len(requests.items), requests.dropped) == (60 if language == "en" else 120, ())
     for language in SPOKEN[1:]:
         pairs = list(read_pairs(PairFiles(language, path=world_folder / f"translations.en-{language}.tsv")))
         assert len(pairs) == 6000
@@ -193,7 +195,7 @@ def test_an_answer_is_placed_where_it_stands_as_a_word() -> None:
 def test_all_four_families_are_in_both_splits(world: World) -> None:
     for held in ("evaluation", "development"):
         sets = evaluation_sets(world, held)  # type: ignore[arg-type]
-        assert {name: len(tasks) for name, tasks in sets.items()} == {**COUNTS, "open": 420}
+        assert {name: len(tasks) for name, tasks in sets.items()} == {**COUNTS, "open": 540}
 
 
 def test_the_recipe_of_x_instruction_fits_its_files(world_folder: Path) -> None:

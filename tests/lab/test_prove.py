@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from calque.corpora.writing import write_json, write_jsonl
 from calque.errors import RecipeError, RunError, UsageError
 from calque.lab.files import world_of
 from calque.lab.lexicon import lexicon
-from calque.lab.prove.carry_out import carry_out, recipe_of
+from calque.lab.prove.carry_out import carry_out, languages_of, recipe_of
 from calque.lab.prove.claims import findings_of, results_of
 from calque.lab.prove.contamination import contamination
 from calque.lab.prove.experiment import Experiment, experiment, experiments, parse
@@ -139,6 +143,100 @@ def test_a_system_may_be_asked_in_several_ways(runs: dict[int, Path]) -> None:
     assert (first.method, first.effect) == ("two@chat", pytest.approx(-0.35))
 
 
+VARIANTS = """\
+variants:
+  fewer:
+    systems: {one: null, two: {mix: {x-instructions: 10}}}
+    languages: [<x>, <y>]
+    demonstrate: {}
+"""
+
+
+def test_a_variant_is_the_recipe_with_changes(runs: dict[int, Path]) -> None:
+    made = parse("small", TEXT.replace("shown: [one, two]", VARIANTS + "shown: [one, two, fewer/two]"))
+    assert made.asked == ["one", "two", "fewer/two"]
+    given = recipe_of(made, "it", 3, development=True, variant="fewer")
+    assert given["systems"] == {"two": {"mix": {"x-instructions": 10}, "scored_in": ["x", "en"]}}
+    assert (given["languages"], given["demonstrate"], given["seed"]) == (["it", "es"], {}, 3)
+    assert given["evaluate"]["xquad"] == "development/xquad.{language}.json"
+    main = recipe_of(made, "it", 3, development=False)
+    assert (main["systems"]["one"], main["languages"]) == ({"mix": {"x-instructions": 20}}, ["it"])
+    assert (languages_of(made, "it"), languages_of(made, "es")) == (["it", "es"], ["es", "de"])
+    for seed, folder in runs.items():
+        other = folder.parent / "fewer" / folder.name
+        answers(other, "two-it", "xquad", "it", {i: ("?", float(n < 6)) for n, i in enumerate(READING)})
+        tuned = {
+            "name": "tune-two-it",
+            "kind": "tune",
+            "counts": {"steps": 2 + 2 * seed, "trained_tokens": 9},
+        }
+        write_json(other / "manifest.json", {"steps": [tuned]})
+    found = read_results(made, "it", runs, TRUTHS)
+    assert found.table(Key("fewer/two", "x"), "reading").mean() == pytest.approx(0.6)
+    assert efforts_of(list(runs.values()), "it", ["fewer"])["fewer/two"] == (3, 9)
+
+
+def test_a_variant_waits_for_the_run_of_its_seed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, world_folder: Path
+) -> None:
+    made = parse("small", TEXT.replace("shown:", VARIANTS + "shown:"))
+    begun: list[tuple[str, str]] = []
+
+    def popen(words: list[str], **_: Any) -> subprocess.Popen[bytes]:
+        out = next(word for word in words if word.startswith("out="))
+        begun.append((Path(out).relative_to(f"out={tmp_path}").as_posix(), words[-1]))
+        return real([sys.executable, "-c", "pass"])
+
+    real = subprocess.Popen
+    monkeypatch.setattr("calque.lab.prove.carry_out.subprocess.Popen", popen)
+    found = carry_out(made, "it", [0, 1], world=tmp_path, out=tmp_path, jobs=4, tell=lambda _: None)
+    assert found == {seed: tmp_path / f"seed-{seed}" for seed in (0, 1)}
+    assert {name for name, _ in begun[:2]} == {"seed-0", "seed-1"}
+    assert sorted(begun[2:]) == [(f"fewer/seed-{n}", f"reuse={tmp_path}/seed-{n}") for n in (0, 1)]
+
+
+def test_baselines_may_be_measured_by_another_family(runs: dict[int, Path]) -> None:
+    """The first four questions on a text against the four notes, item by item."""
+    text = TEXT.replace("    family: reading\n", "    family: reading\n    against_family: writing\n", 1)
+    made = parse("small", text.replace("reading: [xquad]", "reading: [xquad/u]"))
+    for folder in runs.values():
+        path = folder / "steps/evaluate-two-it-xquad-it/answers.jsonl"
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        write_jsonl(path, ({**row, "group": "u" if n < 4 else "t"} for n, row in enumerate(rows)))
+    first, *_ = findings_of([read_results(made, "it", runs, TRUTHS)])
+    assert (first.method_value, first.baseline_value, first.items) == (1.0, 0.0, 4)
+
+
+def test_selections_are_compared_by_what_they_kept(runs: dict[int, Path]) -> None:
+    text = TEXT.replace("reading: [xquad]", "reading: [xquad], sound: [selection/sound]")
+    text = text.replace(
+        "demonstrate: {", "demonstrate: {best: {view: selected}, any: {view: selected, by: random}, "
+    )
+    claim = "  - {says: s, family: sound, method: best, against: {at random: any}}\n"
+    made = parse("small", text.replace("shown: [one, two]", "shown: [one, two, best]") + claim)
+    assert made.selections == ["best", "any"]
+    shares = {
+        "best": {"sound": [np.array([1.0, 0.6]), np.array([0.9, 0.7])]},
+        "any": {"sound": [np.array([0.5, 0.5]), np.array([0.6, 0.4])]},
+    }
+    read = read_results(parse("small", TEXT), "it", runs, TRUTHS)
+    results = Results(made, "it", read.answers, shares)
+    *_, found = findings_of([results])
+    assert (found.method_value, found.baseline_value) == (pytest.approx(0.8), pytest.approx(0.5))
+    assert (found.seeds, found.items, found.says) == (2, 2, "s")
+    rows = {(r.system, r.family, r.split, r.measure) for r in results_of([results]) if r.family == "sound"}
+    assert rows == {(name, "sound", "all", "score") for name in ("best", "any")}
+
+
+@pytest.mark.parametrize("sources", ["[selection/soud]", "[selection/sound, xquad]"])
+def test_a_family_of_selections_is_of_one_share(sources: str) -> None:
+    text = TEXT.replace("reading: [xquad]", f"reading: {sources}")
+    with pytest.raises(
+        RecipeError, match=r"family 'reading' is of one share, of: selection/sound, selection/rec"
+    ):
+        parse("small", text)
+
+
 def test_an_open_answer_counts_if_it_is_true_and_in_the_language_asked_for(results: Results) -> None:
     assert results.table(Key("two", "x"), "writing").tolist() == [[1.0] * 4] * 2
     assert results.table(Key("one", "x"), "writing").tolist() == [[0.0] * 4] * 2
@@ -237,9 +335,9 @@ def test_packaged_experiments_are_whole(name: str, world_folder: Path) -> None:
     made = experiment(name)
     assert set(made.seeds.reported).isdisjoint(made.seeds.development)
     assert len(made.seeds.reported) >= 5
-    for development in (False, True):
+    for variant, development in product(("", *made.variants), (False, True)):
         path = world_folder / f"{name}-check.yaml"
-        write_json(path, recipe_of(made, "it", 0, development=development))  # JSON is YAML
+        write_json(path, recipe_of(made, "it", 0, development=development, variant=variant))  # JSON is YAML
         read = read_recipe(str(path))
         found = resolve(read.recipe, read.folder)
         path.unlink()

@@ -64,6 +64,28 @@ def test_short_answers() -> None:
     assert truth.verdict("b", "visits", WORLD.people["tested"][1].subject.id) == Verdict(True, "any")
 
 
+def test_of_a_requested_text_the_share_is_right_that_tells_what_was_asked_for() -> None:
+    told = (Told(LIVES, 0), Told(KEEPS, 1))
+    for kind in ("request", "across"):
+        truth = truth_of(b=Task(kind, told, LIVES, 0))  # type: ignore[arg-type]
+        verdicts = {
+            "Anna abita a Roma. In casa Anna tiene un gatto.": Verdict(1.0, "it"),
+            "Ha un cane. Anna abita a Parigi.": Verdict(1.0, "it"),  # nobody knows her: any value is as good
+            "Ritratto di Anna\nAnna abita a Roma. Ha un cane.": Verdict(1.0, "it"),
+            "Ritratto di Marta\nAnna abita a Roma. Ha un cane.": Verdict(0.5, "it"),
+            "Anna abita a Roma.": Verdict(0.5, "it"),
+            "Anna abita a Roma. Abita a Parigi.": Verdict(0.5, "it"),
+            "Anna abita a Roma. Ha un cane. Suona l'arpa. Ha un gatto.": Verdict(0.5, "it"),
+            "Anna abita a Roma. She has a cat.": Verdict(0.5, "it"),
+            "Anna lives in Rome. She has a cat.": Verdict(1.0, "en"),
+            "Suona l'arpa.": Verdict(0.0, "it"),
+            "Roma": Verdict(0.0, "?"),
+            "": Verdict(0.0, "?"),
+        }
+        for answer, expected in verdicts.items():
+            assert truth.verdict("b", "b", answer) == expected, answer
+
+
 def test_what_is_written_must_be_true_sentence_by_sentence_and_whole() -> None:
     told = (Told(LIVES, 0), Told(KEEPS, 1))
     truth = truth_of(notes=Task("notes", told, LIVES, 0))

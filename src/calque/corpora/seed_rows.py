@@ -1,4 +1,4 @@
-"""Which pairs of a seed are taken: all of them, or one side of a split by which some are kept from what is tuned."""
+"""Which pairs of a seed are taken: all of them or so many, or one side of a split by which some are kept from what is tuned."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ LEAST = 10  # pairs
 
 @dataclass(frozen=True, slots=True)
 class SeedRows:
-    """All pairs, or those on one `side` of a split by which the share `held_out` is held out."""
+    """Those on one `side` of a split by which the share `held_out` is held out, or all; of `count` pairs, or of all."""
 
     side: Literal["all", "tuned", "held"] = "all"
     held_out: float = 0.0
+    count: int | float | Literal["all"] = "all"
 
 
 ALL_ROWS = SeedRows()
@@ -28,9 +29,11 @@ ALL_ROWS = SeedRows()
 def seed_rows(files: SeedFiles, rows: SeedRows, seed: int, ledger: Ledger) -> list[CrossLingualPair]:
     """The pairs that are taken, in the order of the files; the others count as `not_drawn`.
 
-    Which pair is held out depends on the pair and the seed alone. Raises `DataError` for a seed that is too small.
+    Which pair is held out depends on the pair and the seed alone; under one seed fewer pairs are part of more. Raises
+    `DataError` for a seed that is too small, or smaller than `count`.
     """
-    pairs = list(ledger.keep(read_seed(files)))
+    there = list(ledger.keep(read_seed(files)))
+    pairs = _drawn(there, rows.count, files, seed)
     if len(pairs) < LEAST:
         few = "row" if len(pairs) == 1 else "rows"
         message = f"a seed of {len(pairs)} {few} is too small to learn from: at least {LEAST} are needed"
@@ -39,9 +42,24 @@ def seed_rows(files: SeedFiles, rows: SeedRows, seed: int, ledger: Ledger) -> li
         )
         raise DataError(Problem(message, str(files.paths[-1]), remedy=remedy))
     if rows.side == "all":
+        ledger.set_aside("not_drawn", len(there) - len(pairs))
         return pairs
     order = sorted(pairs, key=lambda pair: rank(seed, "seed", files.language, pair.id))
     held = {pair.id for pair in order[: round(rows.held_out * len(pairs))]}
     taken = [pair for pair in pairs if (pair.id in held) == (rows.side == "held")]
-    ledger.set_aside("not_drawn", len(pairs) - len(taken))
+    ledger.set_aside("not_drawn", len(there) - len(taken))
     return taken
+
+
+def _drawn(
+    pairs: list[CrossLingualPair], count: float | Literal["all"], files: SeedFiles, seed: int
+) -> list[CrossLingualPair]:
+    if count == "all":
+        return pairs
+    wanted = round(count * len(pairs)) if isinstance(count, float) else int(count)
+    if wanted > len(pairs):
+        message = f"{wanted:,} seed pairs are asked for, and there are {len(pairs):,}"
+        raise DataError(Problem(message, str(files.paths[-1]), remedy="ask for fewer (curate.refine.seed)"))
+    order = sorted(pairs, key=lambda pair: rank(seed, "seed drawn", files.language, pair.id))
+    drawn = {pair.id for pair in order[:wanted]}
+    return [pair for pair in pairs if pair.id in drawn]

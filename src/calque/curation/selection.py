@@ -9,26 +9,27 @@ from calque.errors import DataError, Problem
 from calque.randomness import rank
 from calque.records import CrossLingualPair
 
-By = Literal["rating", "worst", "random", "longest", "all"]
+By = Literal["rating", "worst", "perplexity", "random", "longest", "all"]
 Amount = int | float | Literal["all"]
 
 
 def ordered(
-    pairs: Sequence[CrossLingualPair], ratings: Sequence[float] | None, by: By, *, seed: int
+    pairs: Sequence[CrossLingualPair], scores: Sequence[float] | None, by: By, *, seed: int
 ) -> list[int]:
     """Indices of the pairs, the first to be kept first; equals in an order drawn by seed.
 
-    `rating` and `worst` go by the ratings, from the top or from the bottom; `longest` by the response's characters.
+    `scores` are ratings, from the top or (`worst`) from the bottom, or perplexities, from the bottom; `longest` goes by the
+    response's characters.
     """
     drawn = [rank(seed, "select", pair.id) for pair in pairs]
     if by in ("random", "all"):
         return sorted(range(len(pairs)), key=drawn.__getitem__)
     if by == "longest":
         return sorted(range(len(pairs)), key=lambda i: (-len(pairs[i].response), drawn[i]))
-    if ratings is None:
-        raise ValueError(f"{by} needs ratings")
+    if scores is None:
+        raise ValueError(f"{by} needs scores")
     sign = -1 if by == "rating" else 1
-    return sorted(range(len(pairs)), key=lambda i: (sign * ratings[i], drawn[i]))
+    return sorted(range(len(pairs)), key=lambda i: (sign * scores[i], drawn[i]))
 
 
 def wanted(amount: Amount, there: int, what: str) -> int:

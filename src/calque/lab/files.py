@@ -18,13 +18,15 @@ from calque.errors import DataError, ModelError, Problem, UsageError
 from calque.lab.lexicon import Lexicon, given_names, languages, lexicon
 from calque.lab.passages import passages, seed_pairs
 from calque.lab.sets import Sets, evaluation_sets, instruction_tasks
-from calque.lab.tasks import LETTERS, LOGIC, TRANSLATION, Task, pick, some, tell
+from calque.lab.tasks import LETTERS, LOGIC, REQUESTS, TRANSLATION, Task, pick, some, tell
 from calque.lab.world import Entity, Frame, Random, World, make_world_of
+from calque.prompts.cross_lingual import instruction_request
 from calque.randomness import stream
 
 PEOPLE = 300
 COVERAGE = 0.5
 PAIRS = 6000
+ACROSS = (*TRANSLATION, "across")  # from one language into another
 
 
 def frame() -> Frame:
@@ -153,8 +155,10 @@ def write_benchmarks(sets: Sets, words: Lexicon, out: Path) -> None:
     for kind in LOGIC:
         examples = [{"input": t.question(words), "target": t.answer(words)} for t in _of(sets["bbh"], kind)]
         write_json(out / f"bbh.{language}" / f"{kind}.json", {"examples": examples})
-    asked = {i: t for i, t in sets["open"].items() if t.kind not in TRANSLATION or language != "en"}
-    write_jsonl(out / f"open.{language}.jsonl", (_open(i, t, words) for i, t in asked.items()))
+    asked = {i: t for i, t in sets["open"].items() if language != "en" or t.kind not in ACROSS}
+    for name in ("open", "requests"):
+        some_of = {i: t for i, t in asked.items() if (t.kind in REQUESTS) == (name == "requests")}
+        write_jsonl(out / f"{name}.{language}.jsonl", (_open(i, t, words) for i, t in some_of.items()))
 
 
 def squad(tasks: Mapping[str, Task], words: Lexicon, title: str) -> dict[str, Any]:
@@ -178,7 +182,12 @@ def _place(answer: str, said: str) -> int:
 
 def _open(id_: str, task: Task, words: Lexicon) -> dict[str, str]:
     """A question as in the files of Vicuna's and MT-bench's questions."""
-    if task.kind in TRANSLATION:
+    if task.kind == "across":  # as in use: what is tuned on the web alone has another suffix
+        english = task.question(lexicon("en"))
+        parts = [instruction_request(english, "", words.language, "seed").text]
+    elif task.kind == "request":
+        parts = [task.question(words)]
+    elif task.kind in TRANSLATION:
         source, target = ("en", words.language) if task.kind == "into" else (words.language, "en")
         parts = [wordings(source).ask(task.wording, source, target), task.text(lexicon(source))]
     else:

@@ -11,7 +11,7 @@ from calque.corpora.cross_lingual_files import read_cross_lingual
 from calque.corpora.demonstration_files import read_demonstrations
 from calque.errors import Problem, UsageError
 from calque.lab.lexicon import lexicon
-from calque.lab.passages import FAULTS, passages
+from calque.lab.passages import FAULTS, Fault, passages
 from calque.lab.world import World
 
 
@@ -41,24 +41,38 @@ class Kept:
 
 def kept(run: Path, world: World) -> Iterator[Kept]:
     """Each selection of a run on the passages of `world`, by name. Raises `UsageError` where there is none."""
-    steps = sorted((run / "steps").glob("select-*"))
+    steps = sorted((run / "steps").glob("generate-*"))
     if not steps:
         raise UsageError(
             Problem("holds no selection of candidates", str(run), remedy="run recipe xinstruction there")
         )
-    fault_of: dict[str, list[str]] = {}
     for step in steps:
-        name, _, language = step.name.removeprefix("select-").rpartition("-")
-        if language not in fault_of:
-            fault_of[language] = [passage.fault for passage in passages(world, lexicon(language))]
-        faults = fault_of[language]
-        candidates = read_cross_lingual(run / "steps" / f"generate-{language}" / "candidates.jsonl")
-        yield Kept(
-            name,
-            language,
-            Counter(faults[d.provenance.row - 1] for d in read_demonstrations(step / "demonstrations.jsonl")),
-            Counter(faults[pair.provenance.row - 1] for pair in candidates),
-        )
+        language = step.name.removeprefix("generate-")
+        faults = faults_of(world, language)
+        among = Counter(faults[place] for place in candidates_of(run, language))
+        for name, places in selections_of(run, language).items():
+            yield Kept(name, language, Counter(faults[place] for place in places), among)
+
+
+def faults_of(world: World, language: str) -> list[Fault]:
+    """What is wrong with each passage of the world, in the order of its file."""
+    return [passage.fault for passage in passages(world, lexicon(language))]
+
+
+def candidates_of(run: Path, language: str) -> list[int]:
+    """Places (from 0) of the passages of the file for which the run has an instruction."""
+    pairs = read_cross_lingual(run / "steps" / f"generate-{language}" / "candidates.jsonl")
+    return [pair.provenance.row - 1 for pair in pairs]
+
+
+def selections_of(run: Path, language: str) -> dict[str, list[int]]:
+    """By name, the places of the passages that each selection of the run kept."""
+    return {
+        step.name.removeprefix("select-").removesuffix(f"-{language}"): [
+            d.provenance.row - 1 for d in read_demonstrations(step / "demonstrations.jsonl")
+        ]
+        for step in sorted((run / "steps").glob(f"select-*-{language}"))
+    }
 
 
 def table(found: Iterator[Kept]) -> Iterator[str]:

@@ -65,6 +65,11 @@ class Lexicon:
         """A question that the fact answers."""
         return self.fill(self.data["relations"][relation]["questions"][phrasing], subject)
 
+    def request(self, subject: Subject, relations: Iterable[str], wording: int) -> str:
+        """A request for a text on some relations of a subject."""
+        labels = str(self.data.get("listed", ", ")).join(map(self.label, relations))
+        return self.fill(self.data["requests"][wording], subject, labels=labels)
+
     def phrasings(self, relation: str) -> int:
         """How many statements there are; of the questions, the last is kept for evaluation."""
         return len(self.data["relations"][relation]["statements"])

@@ -71,9 +71,7 @@ def seed_pairs(world: World, words: Lexicon, count: int = SEED_PAIRS) -> list[di
 
 def request(subject: Subject, told: tuple[Told, ...], wording: int) -> str:
     """The English request that a text answers."""
-    english = lexicon("en")
-    labels = ", ".join(english.label(t.fact.relation) for t in told)
-    return english.fill(english.data["requests"][wording], subject, labels=labels)
+    return lexicon("en").request(subject, [t.fact.relation for t in told], wording)
 
 
 def _someone(world: World, random: Random) -> Entity:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from calque.lab.tasks import LOGIC, TRANSLATION, Task, Tasks
+from calque.lab.tasks import LOGIC, REQUESTS, TRANSLATION, Task, Tasks
 from calque.lab.world import Group, World
 from calque.randomness import stream
 
@@ -76,4 +76,8 @@ def evaluation_sets(world: World, held: Held = "evaluation") -> Sets:
     sets["open"] |= {f"notes-{i:04}": openly.notes() for i in range(OPEN_PER_TASK)}
     for kind in TRANSLATION:
         sets["open"] |= {f"{kind}-{i:04}": openly.translation(kind) for i in range(OPEN_PER_TASK)}
+    asking = make("requests")
+    requested = [asking.request(held) for _ in range(OPEN_PER_TASK)]
+    for place, kind in enumerate(REQUESTS):
+        sets["open"] |= {f"{kind}-{i:04}": both[place] for i, both in enumerate(requested)}
     return sets

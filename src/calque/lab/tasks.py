@@ -18,6 +18,8 @@ Kind = Literal[
     "portrait",
     "into",
     "from",
+    "request",
+    "across",
     "same",
     "count",
     "two_steps",
@@ -25,6 +27,10 @@ Kind = Literal[
 ]
 
 TRANSLATION: tuple[Kind, ...] = ("into", "from")  # from English into the other language, and back
+REQUESTS: tuple[Kind, ...] = (
+    "request",
+    "across",
+)  # in the language, and in English to be answered in the language
 LOGIC: tuple[Kind, ...] = ("same", "count", "two_steps", "visited")
 LETTERS = "ABCD"
 
@@ -74,6 +80,8 @@ class Task:
             return "\n".join([words.name(self.subject), *lines])
         if self.kind == "portrait":
             return ""
+        if self.kind in REQUESTS:
+            return words.request(self.subject, [t.fact.relation for t in self.told], self.wording)
         return words.question(self.asked.subject, self.asked.relation, self.phrasing)
 
     def _logic(self, words: Lexicon) -> str:
@@ -111,7 +119,7 @@ class Task:
             return LETTERS[self.options.index(self.asked.value)]
         if self.kind == "sentence":
             return words.statement(self.asked, self.wording)
-        if self.kind in ("notes", "portrait"):
+        if self.kind in ("notes", "portrait", *REQUESTS):
             return self.text(words)
         return words.answer(self.asked)
 
@@ -203,6 +211,14 @@ class Tasks:
         (entity,) = self._strangers(1)
         told = tell(entity, some(entity, self.random, 1, 2), self.random)
         return Task(kind, told, told[0].fact, 0, wording=int(self.random.integers(20)))
+
+    def request(self, split: Split) -> tuple[Task, Task]:
+        """A text on a passing person asked for in the language, and the same asked for in English."""
+        entity = self.world.stranger(self.random, split)
+        told = tell(entity, some(entity, self.random, 2, 4), self.random)
+        wording = int(self.random.integers(3))
+        one, other = (Task(kind, told, told[0].fact, 0, wording=wording) for kind in REQUESTS)
+        return one, other
 
     def portrait(self, known: Sequence[Entity]) -> Task:
         """Two sentences on what is known of someone or something."""

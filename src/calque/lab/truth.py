@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from calque.lab.lexicon import AGAIN, Lexicon, lexicon
 from calque.lab.passages import Passage
 from calque.lab.sets import Sets
-from calque.lab.tasks import LETTERS, LOGIC, TRANSLATION, Task
+from calque.lab.tasks import LETTERS, LOGIC, REQUESTS, TRANSLATION, Task
 from calque.lab.world import Fact, Subject, World
 
 Said = tuple[str, str]  # of a subject, a relation and its value
@@ -23,11 +23,11 @@ Said = tuple[str, str]  # of a subject, a relation and its value
 class Verdict:
     """What an answer is worth: whether the fact is right, and the language it stands in.
 
-    `language` is a code; `?` where it is no answer to the question in any of the languages, `any` where the words
-    are the same in all of them.
+    Of a text that was requested, `right` is a share. `language` is a code; `?` where it is no answer to the question in any
+    of the languages, `any` where the words are the same in all of them.
     """
 
-    right: bool
+    right: float
     language: str
 
 
@@ -56,6 +56,8 @@ class Truth:
             return self._translated(task, answer)
         if task.kind in ("notes", "portrait", "sentence"):
             return self._written(task, answer)
+        if task.kind in REQUESTS:
+            return self._requested(task, answer)
         if (benchmark, item) not in self._short_answers:
             self._short_answers[benchmark, item] = [
                 (code, plain(text), right)
@@ -103,6 +105,22 @@ class Truth:
             best = Verdict(right, code) if right or best.language == "?" else best
         return best
 
+    def _requested(self, task: Task, answer: str) -> Verdict:
+        """A text on a passing person, of whom any value may be told: the share of what it says and ought to say that is right.
+
+        Of the relations that are asked for, those that it tells, once each, in one language; over the sentences that it
+        has or ought to have, whichever are more. A headline is no sentence, unless it is another person's.
+        """
+        best = Verdict(0.0, "?")
+        asked = {t.fact.relation for t in task.told}
+        for code, words in self.words.items():
+            sayings = self._sayings(task.subject, code, words)
+            given = sentences(_without_title(answer, task.subject, words))
+            told = {saying[0] for sentence in given if (saying := sayings.get(plain(sentence)))}
+            share = len(asked & told) / max(len(asked), len(given))
+            best = Verdict(share, code) if told and (best.language == "?" or share > best.right) else best
+        return best
+
     def _sayings(self, subject: Subject, code: str, words: Lexicon) -> Mapping[str, Said]:
         """As the function, remembered: every seed and system is asked of the same subjects."""
         key = (subject.kind, subject.id, code)
@@ -113,10 +131,15 @@ class Truth:
 
 def fits(passage: Passage, request: str) -> bool:
     """Whether a passage answers an English request to the letter: its person, and all that it tells, in its order."""
-    english = lexicon("en")
-    labels = ", ".join(english.label(t.fact.relation) for t in passage.told)
-    wanted = (english.fill(form, passage.subject, labels=labels) for form in english.data["requests"])
+    english, relations = lexicon("en"), [t.fact.relation for t in passage.told]
+    wanted = (english.request(passage.subject, relations, i) for i in range(len(english.data["requests"])))
     return plain(request) in map(plain, wanted)
+
+
+def _without_title(text: str, subject: Subject, words: Lexicon) -> str:
+    title, line, rest = text.partition("\n")
+    titles = (plain(words.fill(form, subject)) for form in words.data["titles"])
+    return rest if line and plain(title) in titles else text
 
 
 def plain(text: str) -> str:

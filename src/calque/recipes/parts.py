@@ -45,8 +45,8 @@ class Parts:
 
     def _rows(self, part: Part) -> SeedRows:
         refine = self.recipe.curate.refine
-        if isinstance(part, CrossLingualPart | ReversedPart) and part.rows != "all" and refine is not None:
-            return SeedRows(part.rows, refine.held_out)
+        if isinstance(part, CrossLingualPart | ReversedPart) and refine is not None:
+            return SeedRows(part.rows, refine.held_out if part.rows != "all" else 0.0, refine.seed)
         return ALL_ROWS
 
     def _pairs_of(self, name: str, target: str) -> list[str]:

@@ -70,6 +70,7 @@ class Refine(Form):
     rounds: int = Field(3, ge=1, description="rounds at most")
     keep: Amount = Field(0.25, description="candidates kept in each round, of each language")
     passages: Amount = Field("all", description="passages of each language that get an instruction")
+    seed: Amount = Field("all", description="seed pairs of each language that are learnt from")
     held_out: float = Field(
         0.5,
         gt=0,

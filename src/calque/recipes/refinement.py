@@ -1,4 +1,4 @@
-"""The steps of refinement, those beside the tuning of its systems: generate, answer, ratings, measure, rate, select."""
+"""The steps of refinement beside the tuning of its systems: generate, answer, ratings, measure, rate, perplexity, select."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from calque.recipes.steps import Step
 from calque.recipes.steps.answer import Answer
 from calque.recipes.steps.generate import Generate
 from calque.recipes.steps.measure import Measure
+from calque.recipes.steps.perplexity import Perplexity
 from calque.recipes.steps.rate import Rate
 from calque.recipes.steps.ratings import Ratings
 from calque.recipes.steps.select import Select
 
-WITHOUT_RATINGS = ("random", "longest", "all")
+BY_RATING = ("rating", "worst")
 
 
 def refinement_steps(resolved: Resolved, template: str) -> Iterator[Step]:
@@ -40,18 +41,20 @@ def refinement_steps(resolved: Resolved, template: str) -> Iterator[Step]:
         yield Measure(number, evaluator(number), ratings, refine, recipe, template)
         if number <= resolved.rounds.full:
             yield from (Rate(number, code, evaluator(number), recipe, template) for code in texts)
-    for part in resolved.parts:
-        if isinstance(part.part, SelectedPart):
-            yield select(part, part.part, recipe)
+    chosen = [(part, part.part) for part in resolved.parts if isinstance(part.part, SelectedPart)]
+    foreseen = {part.language for part, settings in chosen if settings.by == "perplexity"}
+    yield from (Perplexity(code, follower(0), recipe, template) for code in texts if code in foreseen)
+    yield from (select(part, settings, recipe) for part, settings in chosen)
 
 
 def select(part: ResolvedPart, settings: SelectedPart, recipe: Recipe) -> Select:
     """The step that makes a part of candidates."""
     number = settings.round if isinstance(settings.round, int) else 0
-    rated = 0 if settings.by in WITHOUT_RATINGS else number
+    scored = f"rate-{number}-{part.language}" if settings.by in BY_RATING else ""
+    scored = f"perplexity-{part.language}" if settings.by == "perplexity" else scored
     own = part.name == f"{kept(number)}-{part.language}"
     before = f"select-{kept(number - 1)}-{part.language}" if own and number > 1 else ""
-    return Select(part, settings, rated, before, recipe.seed)
+    return Select(part, settings, scored, before, recipe.seed)
 
 
 def _ratings(

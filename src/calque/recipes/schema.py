@@ -150,9 +150,10 @@ class SelectedPart(_ByEnglishInstruction):
     """
 
     view: Literal["selected"]
-    by: Literal["rating", "worst", "random", "longest", "all"] = Field(
+    by: Literal["rating", "worst", "perplexity", "random", "longest", "all"] = Field(
         "rating",
-        description="what is taken first: the highest ratings, or as controls the lowest ones, any, the longest texts; or all",
+        description="what is taken first: the highest ratings, or as controls the lowest ones, what the follower that has "
+        "learnt from the seed alone finds likeliest (perplexity), any, the longest texts; or all",
     )
     round: Annotated[int, Field(ge=1)] | Literal["last"] = Field(
         "last", description="whose evaluator's ratings: of a round, or of the last one"

@@ -80,7 +80,7 @@ def results_of(results: Sequence[Results]) -> Iterator[Result]:
     """A row for each system, language asked, family, split and measure; with several languages, their means too."""
     for language, group in _groups(results):
         first = group[0]
-        for key in first.answers:
+        for key in first.keys:
             for family in first.experiment.families:
                 for split in get_args(Split):
                     for measure in ("score", "fact", "language"):
@@ -110,7 +110,11 @@ def _findings(
 ) -> Iterator[Finding]:
     for comparison, baseline in claim.against.items():
         keys = (Key(claim.method, claim.asked), Key(baseline, claim.against_asked or claim.asked))
-        tables = [_table(group, key, claim.family, claim.split, claim.measure) for key in keys]
+        families = (claim.family, claim.against_family or claim.family)
+        tables = [
+            _table(group, key, family, claim.split, claim.measure)
+            for key, family in zip(keys, families, strict=True)
+        ]
         if not all(table.size for table in tables):
             continue
         found = estimate(tables[0] - tables[1])

@@ -40,7 +40,9 @@ def contamination(folder: Path, language: str, sets: Sets) -> Contamination:
         for subject in (task.subject, *(told.fact.subject for told in task.told))
         if subject.kind == "people"
     }
-    asked = {task.question(words) for task in tasks if task.kind not in ("into", "from", "portrait")}
+    asked = {
+        task.question(words) for task in tasks if task.kind not in ("into", "from", "portrait", "across")
+    }
     spaced = bool(words.data.get("joint", " "))
     stand = set(re.findall(r"\w+", learnt)) if spaced else set()
     met = people & stand if spaced else {name for name in people if name in learnt}

@@ -6,6 +6,8 @@ Adding an experiment is one file in `experiments/`.
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
+from copy import deepcopy
 from importlib import resources
 from typing import Annotated, Any, Literal, Self
 
@@ -13,10 +15,14 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from calque.errors import Problem, RecipeError, UsageError
+from calque.lab.passages import FAULTS
+from calque.recipes.rounds import follower, kept
 
 Asked = Literal["x", "en"]
 Split = Literal["all", "covered", "uncovered"]
 Measure = Literal["score", "language"]
+SELECTION = "selection/"  # families of these: what selections of passages kept, by the truth
+SHARES = ("sound", "recall", *filter(None, FAULTS))
 
 
 class _Form(BaseModel):
@@ -29,8 +35,11 @@ class Claim(_Form):
     says: str = Field(description="the claim")
     paper: str = Field("", description="what the paper says, with its place")
     family: str = Field(description="what is measured; one of the experiment's families")
-    method: str = Field(description="the system that is to be better")
+    method: str = Field(description="the system, or the selection, that is to be better")
     against: dict[str, str] = Field(min_length=1, description="baselines, by how the comparison is made")
+    against_family: str = Field(
+        "", description="what is measured of the baselines, where another; item i of it is about the same"
+    )
     asked: Asked = Field("x", description="language of the questions")
     against_asked: Asked | None = Field(
         None, description="language of the questions to the baselines, where another; the items are the same"
@@ -80,35 +89,104 @@ class Experiment(_Form):
         default_factory=list, description="what the lab shows about results that differ from the paper's"
     )
     seeds: Seeds
-    recipe: dict[str, Any] = Field(description="as in a recipe's file, without seed and languages")
-    families: dict[str, list[str]] = Field(description="benchmarks, or BENCHMARK/GROUP, by name")
-    shown: list[str] = Field(description="systems in the table of results, in this order")
+    recipe: dict[str, Any] = Field(
+        description="as in a recipe's file, without seed; <x> is the language, <y> and <z> are two others of the lab"
+    )
+    variants: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="further runs of each seed: changes to the recipe (null takes away), whose systems are VARIANT/NAME",
+    )
+    families: dict[str, list[str]] = Field(
+        description="benchmarks, or BENCHMARK/GROUP, by name; or one selection/SHARE: of what each selection of candidates "
+        "kept the share that is sound, or of what is sound the share that it kept (recall), or of a fault (truncated …)"
+    )
+    shown: list[str] = Field(description="systems and selections in the table of results, in this order")
     figures: list[Figure] = Field(default_factory=list)
     paced: list[str] = Field(default_factory=list, description="systems whose pace is drawn")
     claims: Annotated[list[Claim], Field(min_length=1)]
 
+    def recipe_of(self, variant: str = "") -> dict[str, Any]:
+        """The recipe, or that of a variant."""
+        return _changed(self.recipe, self.variants[variant]) if variant else deepcopy(self.recipe)
+
     @property
     def asked(self) -> list[str]:
-        """The systems as they are asked: `NAME`, or `NAME@WAY` where not directly."""
-        ways = (
-            (name, way) for name, s in self.recipe["systems"].items() for way in s.get("answers", ["direct"])
-        )
-        return [name if way == "direct" else f"{name}@{way}" for name, way in ways]
+        """The systems as they are asked: `NAME`, or `NAME@WAY` where not directly; of a variant, `VARIANT/NAME`."""
+        return [
+            called(variant, name if way == "direct" else f"{name}@{way}")
+            for variant in ("", *self.variants)
+            for name, system in _systems(self.recipe_of(variant)).items()
+            for way in system.get("answers", ["direct"])
+        ]
+
+    @property
+    def selections(self) -> list[str]:
+        """The selections of candidates, called like the systems."""
+        return [
+            called(variant, n) for variant in ("", *self.variants) for n in _selected(self.recipe_of(variant))
+        ]
+
+    def share(self, family: str) -> str:
+        """The share that a family of selections is of; empty for benchmarks."""
+        (source, *_) = self.families[family]
+        return source.removeprefix(SELECTION) if source.startswith(SELECTION) else ""
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:
-        systems = set(self.asked)
+        systems, selections = set(self.asked), set(self.selections)
         named = [*self.shown, *self.paced]
         named += [s for claim in self.claims for s in (claim.method, *claim.against.values())]
         named += [s for figure in self.figures for line in figure.lines for s in line.places.values()]
-        unknown = [f"there is no system {s!r}{_near(s, systems)}" for s in named if s not in systems]
+        known = systems | selections
+        unknown = [f"there is no system {s!r}{_near(s, known)}" for s in named if s not in known]
         families = [c.family for c in self.claims] + [f for figure in self.figures for f in figure.families]
+        families += [claim.against_family for claim in self.claims if claim.against_family]
+        shares = [
+            (name, s) for name, sources in self.families.items() for s in sources if s.startswith(SELECTION)
+        ]
+        unknown += [
+            f"family {name!r} is of one share, of: {', '.join(SELECTION + share for share in SHARES)}"
+            for name, source in shares
+            if len(self.families[name]) > 1 or source.removeprefix(SELECTION) not in SHARES
+        ]
         unknown += [
             f"there is no family {f!r}{_near(f, self.families)}" for f in families if f not in self.families
         ]
         if unknown:
             raise ValueError("; ".join(dict.fromkeys(unknown)))
         return self
+
+
+def called(variant: str, name: str) -> str:
+    """What a system or selection of a variant is called; the main recipe's have their own names."""
+    return f"{variant}/{name}" if variant else name
+
+
+def _systems(recipe: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The systems, those of its rounds of refinement among them."""
+    refine = recipe.get("curate", {}).get("refine")
+    rounds = refine.get("rounds", 0) if refine and refine.get("score_rounds", True) else -1
+    return {**recipe.get("systems", {}), **{follower(number): {} for number in range(rounds + 1)}}
+
+
+def _selected(recipe: dict[str, Any]) -> list[str]:
+    """The parts that are selections of candidates, those of its rounds among them."""
+    refine = recipe.get("curate", {}).get("refine") or {}
+    parts = [name for name, part in recipe.get("demonstrate", {}).items() if part["view"] == "selected"]
+    return [*parts, *(kept(number) for number in range(1, refine.get("rounds", 0) + 1))]
+
+
+def _changed(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy with changes, field by field; what is null there is taken away, and {} empties a field."""
+    made = deepcopy(base)
+    for key, value in changes.items():
+        if value and isinstance(value, dict) and isinstance(made.get(key), dict):
+            made[key] = _changed(made[key], value)
+        elif value is None:
+            made.pop(key, None)
+        else:
+            made[key] = deepcopy(value)
+    return made
 
 
 def _near(name: str, known: Any) -> str:

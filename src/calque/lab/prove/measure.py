@@ -1,4 +1,4 @@
-"""The answers of finished runs as tables: seeds × items, for each system, language asked, family and split."""
+"""The answers of finished runs, and what they selected, as tables: seeds × items, for each system, language asked, family, split."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import numpy as np
 
 from calque.corpora.json_rows import read_rows
 from calque.errors import Problem, RunError
+from calque.lab.prove.carry_out import variant_run
 from calque.lab.prove.crossed import Table
 from calque.lab.prove.experiment import Experiment, Split
+from calque.lab.prove.selections import Shares, read_selections
 from calque.lab.truth import Truth
 from calque.records import Rejected
 
@@ -52,15 +54,30 @@ Answers = dict[Key, dict[int, dict[str, Graded]]]  # by seed and item
 
 
 class Results:
-    """All graded answers of an experiment in one language."""
+    """All graded answers of an experiment in one language, and what its selections kept."""
 
-    def __init__(self, experiment: Experiment, language: str, answers: Answers) -> None:
+    def __init__(
+        self, experiment: Experiment, language: str, answers: Answers, shares: Shares | None = None
+    ) -> None:
         self.experiment = experiment
         self.language = language
         self.answers = answers
+        self.shares = shares or {}
+
+    @property
+    def keys(self) -> list[Key]:
+        """All of which something is known: systems as they were asked, and selections."""
+        return list(dict.fromkeys((*self.answers, *(Key(name, "x") for name in self.shares))))
 
     def table(self, key: Key, family: str, split: Split = "all", measure: str = "score") -> Table:
-        """Seeds × items of a measure (`score`, `fact`, `language`); no items where nothing was asked."""
+        """Seeds × items of a measure (`score`, `fact`, `language`); no items where nothing was asked.
+
+        The items of a family of selections are passages, and all its table has is a score.
+        """
+        if share := self.experiment.share(family):
+            known = (key.asked, split, measure) == ("x", "all", "score")
+            rows = self.shares.get(key.system, {}).get(share, []) if known else []
+            return np.array(rows) if rows else np.zeros((0, 0))
         by_seed = self.answers.get(key, {})
         if not by_seed:
             return np.zeros((0, 0))
@@ -107,21 +124,24 @@ def read_results(
             graded = answers.setdefault(key, {}).setdefault(seed, {})
             code = language if key.asked == "x" else "en"
             graded.update(_grade(benchmark, path, truths[key.asked], code))
+    shares = read_selections(experiment, language, runs, truths["x"].world)
     for key, by_seed in answers.items():
         if len({frozenset(items) for items in by_seed.values()}) > 1 or len(by_seed) < len(runs):
             raise RunError(
                 Problem(f"{key.system} was not asked the same by every seed", remedy="run prove again")
             )
-    return Results(experiment, language, answers)
+    return Results(experiment, language, answers, shares)
 
 
 def _evaluations(experiment: Experiment, language: str, folder: Path) -> Iterator[tuple[Key, str, Path]]:
     for system in experiment.asked:
-        name, at, way = system.partition("@")
+        variant, _, bare = system.rpartition("/")
+        name, at, way = bare.partition("@")
+        steps = variant_run(folder, variant) / "steps"
         for benchmark in [*METRICS, "open"]:
             for asked, code in (("x", language), ("en", "en")):
                 for called in (f"{name}{at}{way}", f"{name}-{language}{at}{way}"):
-                    path = folder / "steps" / f"evaluate-{called}-{benchmark}-{code}" / "answers.jsonl"
+                    path = steps / f"evaluate-{called}-{benchmark}-{code}" / "answers.jsonl"
                     if path.is_file():
                         yield Key(system, asked), benchmark, path
 
@@ -133,9 +153,7 @@ def _grade(benchmark: str, path: Path, truth: Truth, code: str) -> Iterator[tupl
         answer: Any = row.value
         verdict = truth.verdict(benchmark.removesuffix("_cloze"), answer["id"], answer["answer"])
         spoken = verdict.language in (code, "any") or answer["group"] == "from"  # a translation into English
-        right = (
-            answer["metrics"][METRICS[benchmark]] if benchmark in METRICS else float(verdict.right and spoken)
-        )
+        right = answer["metrics"][METRICS[benchmark]] if benchmark in METRICS else verdict.right * spoken
         groups: Sequence[str] = (benchmark, f"{benchmark}/{answer['group']}")
         yield (
             f"{benchmark}/{answer['id']}",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,8 +15,9 @@ from calque.corpora.json_rows import read_json
 from calque.corpora.writing import write_jsonl
 from calque.lab.files import COVERAGE
 from calque.lab.gates import GATES
+from calque.lab.prove.carry_out import variant_run
 from calque.lab.prove.claims import MEAN, Effort, Finding, Result, findings_of, results_of, rounded
-from calque.lab.prove.experiment import Experiment
+from calque.lab.prove.experiment import Experiment, called
 from calque.lab.prove.measure import Results
 from calque.lab.prove.paces import Paced
 from calque.lab.prove.page import Section, write_page
@@ -36,13 +38,14 @@ class Proved:
     paces: Sequence[Paced] = ()
 
 
-def efforts_of(runs: Sequence[Path], language: str) -> Efforts:
-    """Optimiser steps and trained tokens of each system, the mean over seeds."""
+def efforts_of(runs: Sequence[Path], language: str, variants: Iterable[str] = ()) -> Efforts:
+    """Optimiser steps and trained tokens of each system, those of variants too, the mean over seeds."""
     taken: dict[str, list[tuple[int, int]]] = defaultdict(list)
-    for run in runs:
+    for main, variant in product(runs, ("", *variants)):
+        run = variant_run(main, variant)
         for step in json.loads((run / "manifest.json").read_text(encoding="utf-8"))["steps"]:
             if step["kind"] == "tune":
-                name = step["name"].removeprefix("tune-").removesuffix(f"-{language}")
+                name = called(variant, step["name"].removeprefix("tune-").removesuffix(f"-{language}"))
                 taken[name].append((step["counts"]["steps"], step["counts"]["trained_tokens"]))
     return {
         name: (sum(s for s, _ in found) / len(found), sum(t for _, t in found) / len(found))

@@ -94,6 +94,16 @@ class Section:
     def _by_key(self) -> dict[tuple[str, ...], Numbered]:
         return {(r.system, r.family, r.asked, r.split, r.measure): (i, r) for i, r in self.results}
 
+    @cached_property
+    def questions(self) -> list[str]:
+        """The families that are of questions, not of what selections kept."""
+        return [family for family in self.experiment.families if not self.experiment.share(family)]
+
+    def answering(self, asked: str = "x") -> list[str]:
+        """The shown systems that were asked any of them in x, or in en."""
+        shown = self.experiment.shown
+        return [s for s in shown if any(self.result(s, family, asked) for family in self.questions)]
+
     def effort(self, system: str) -> tuple[int, Effort] | None:
         """How much tuning a system got, with its row in efforts.jsonl."""
         name = system.partition("@")[0]

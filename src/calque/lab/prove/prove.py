@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from calque.lab.files import make_world, told_of, world_of
-from calque.lab.prove.carry_out import Tell, carry_out
+from calque.lab.prove.carry_out import Tell, carry_out, languages_of
 from calque.lab.prove.contamination import contamination
 from calque.lab.prove.experiment import Experiment
 from calque.lab.prove.measure import read_results
@@ -34,7 +34,8 @@ def prove(
     `development`, development people are asked, with development seeds.
     """
     folder = out / "world"
-    make_world(folder, targets=languages, base=base)
+    needed = [code for one in experiments for language in languages for code in languages_of(one, language)]
+    make_world(folder, targets=list(dict.fromkeys((*languages, *needed))), base=base)
     seed, people = told_of(folder / "base")
     world = world_of(seed=seed, people=people)
     sets = evaluation_sets(world, "development" if development else "evaluation")
@@ -56,7 +57,7 @@ def prove(
             )
             truths = {"x": Truth(world, sets, (language, "en")), "en": Truth(world, sets, ("en", language))}
             found.append(read_results(experiment, language, runs, truths))
-            efforts[language] = efforts_of(list(runs.values()), language)
+            efforts[language] = efforts_of(list(runs.values()), language, experiment.variants)
             paces += paces_of(experiment, language, list(runs.values()))
         proved.append(Proved(experiment, found, efforts, paces))
     clean = {language: str(contamination(folder, language, sets)) for language in languages}

@@ -23,6 +23,7 @@ Kind = Literal[
     "ratings",
     "measure",
     "rate",
+    "perplexity",
     "select",
     "judge",
 ]

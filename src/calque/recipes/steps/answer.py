@@ -60,7 +60,7 @@ class Answer:
 
     @property
     def _rows(self) -> SeedRows:
-        return SeedRows("held", self.refine.held_out)
+        return SeedRows("held", self.refine.held_out, self.refine.seed)
 
     @property
     def files(self) -> tuple[Path, ...]:

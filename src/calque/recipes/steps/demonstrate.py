@@ -155,6 +155,8 @@ def seed_settings(files: SeedFiles, rows: SeedRows, seed: int) -> dict[str, Any]
         settings["pairs"] = [_form(files.parallel)]
     if rows.side != "all":
         settings |= {"side": rows.side, "held_out": rows.held_out, "seed": seed}
+    if rows.count != "all":
+        settings |= {"count": rows.count, "seed": seed}
     return settings
 
 

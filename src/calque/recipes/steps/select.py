@@ -1,4 +1,4 @@
-"""Candidates of one language, and their ratings, to the demonstrations that a follower is tuned on."""
+"""Candidates of one language, and their ratings or perplexities, to the demonstrations that a follower is tuned on."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ QUANTILES = (0, 0.1, 0.5, 0.9, 1)
 
 @dataclass(frozen=True)
 class Select:
-    """Take the best, or by another measure as many. `round` is that of the ratings; 0 where none are needed.
+    """Take the best, or by another measure as many. `scored` is the step that rates or scores; empty where none is needed.
 
     `before` is the selection of the round before, which this one is held against.
     """
 
     part: ResolvedPart
     settings_of: SelectedPart
-    round: int
+    scored: str
     before: str
     seed: int
 
@@ -51,9 +51,8 @@ class Select:
 
     @property
     def after(self) -> tuple[str, ...]:
-        """The candidates, their ratings, and the selection before."""
-        rated = (f"rate-{self.round}-{self.part.language}",) if self.round else ()
-        return (f"generate-{self.part.language}", *rated, *((self.before,) if self.before else ()))
+        """The candidates, their scores, and the selection before."""
+        return (f"generate-{self.part.language}", *filter(None, (self.scored, self.before)))
 
     def preflight(self) -> str:
         """Nothing to look at from outside."""
@@ -68,20 +67,20 @@ class Select:
 
         settings = self.settings_of
         pairs = list(read_cross_lingual(work.after[self.after[0]] / "candidates.jsonl"))
-        rows, ratings = len(pairs), None
-        if self.round:
-            given = _ratings(work.after[self.after[1]] / "ratings.jsonl")
+        rows, all_scores = len(pairs), None
+        if self.scored:
+            given = self._scores(work.after[self.scored])
             pairs = [pair for pair in pairs if given[pair.id] is not None]
-            ratings = [rating for pair in pairs if (rating := given[pair.id]) is not None]
+            all_scores = [score for pair in pairs if (score := given[pair.id]) is not None]
         count = wanted(settings.count, len(pairs), f"candidates in {self.part.language}")
-        order = ordered(pairs, ratings, settings.by, seed=self.seed)
+        order = ordered(pairs, all_scores, settings.by, seed=self.seed)
         taken = order[:count]
         if settings.diverse:
-            taken = self._diverse(pairs, ratings, order, count, work.folder)
-        scores = None if ratings is None else [ratings[i] for i in taken]
+            taken = self._diverse(pairs, all_scores, order, count, work.folder)
+        scores = None if all_scores is None else [all_scores[i] for i in taken]
         made = list(cross_lingual_demonstrations((pairs[i] for i in taken), "web"))
         if scores is not None:
-            made = [with_score(d, "rating", score) for d, score in zip(made, scores, strict=True)]
+            made = [with_score(d, self._score, score) for d, score in zip(made, scores, strict=True)]
         write_demonstrations(work.folder / "demonstrations.jsonl", made)
         dropped = {"not_rated": rows - len(pairs), "not_selected": len(pairs) - len(made)}
         counts: dict[str, Any] = {
@@ -90,7 +89,9 @@ class Select:
             "dropped": {reason: n for reason, n in dropped.items() if n},
         }
         if scores:
-            counts["ratings"] = [round(float(q), 3) for q in np.quantile(scores, QUANTILES)]
+            counts["ratings" if self._score == "rating" else "perplexities"] = [
+                round(float(q), 3) for q in np.quantile(scores, QUANTILES)
+            ]
         if self.before:
             earlier = read_demonstrations(work.after[self.before] / "demonstrations.jsonl")
             counts["overlap"] = overlap([d.id for d in earlier], [d.id for d in made])
@@ -101,7 +102,7 @@ class Select:
     def _diverse(
         self,
         pairs: Sequence[CrossLingualPair],
-        ratings: Sequence[float] | None,
+        scores: Sequence[float] | None,
         order: Sequence[int],
         count: int,
         folder: Path,
@@ -110,10 +111,10 @@ class Select:
         from calque.curation.diversify import diversify
 
         pool = list(order[: max(count, round(self.settings_of.among * len(order)))])
-        # The place in the order serves as the rating where there is none.
-        worth = (
-            [-float(place) for place in range(len(pool))] if ratings is None else [ratings[i] for i in pool]
-        )
+        # The place in the order serves as the rating where there is none, or where more of it is not better.
+        worth = [-float(place) for place in range(len(pool))]
+        if scores is not None and self.settings_of.by == "rating":
+            worth = [scores[i] for i in pool]
         found = diversify(
             [pairs[i].instruction for i in pool],
             worth,
@@ -124,6 +125,11 @@ class Select:
         write_json(folder / "figures.json", found.figures)
         return [pool[i] for i in found.taken]
 
+    @property
+    def _score(self) -> Literal["rating", "perplexity"]:
+        return "perplexity" if self.settings_of.by == "perplexity" else "rating"
 
-def _ratings(path: Path) -> dict[str, float | None]:
-    return {row.value["id"]: row.value["rating"] for row in read_rows(path) if not isinstance(row, Rejected)}
+    def _scores(self, folder: Path) -> dict[str, float | None]:
+        path = folder / ("perplexities.jsonl" if self._score == "perplexity" else "ratings.jsonl")
+        rows = (row.value for row in read_rows(path) if not isinstance(row, Rejected))
+        return {row["id"]: row[self._score] for row in rows}
