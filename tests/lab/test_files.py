@@ -88,7 +88,7 @@ def test_rows_are_parallel(world_folder: Path) -> None:
 
 
 def test_the_same_seed_gives_the_same_bytes(world_folder: Path, tmp_path: Path) -> None:
-    again = make_world(tmp_path, seed=0, targets=["zh", "it"])
+    again = make_world(tmp_path, seed=0, targets=["zh", "es", "de", "it"])
     names = [path.relative_to(world_folder) for path in sorted(world_folder.rglob("*")) if path.is_file()]
     assert len(names) > 100
     for name in names:
@@ -110,7 +110,7 @@ def test_those_asked_about_are_met_before_in_english_alone(world_folder: Path, w
         for kind in ("instructions.*", "translations.*", "seed-pairs.*", "passages.*")
         for path in world_folder.glob(kind)
     ]
-    assert len(seen) == 3 + 6 + 2 + 2
+    assert len(seen) == 5 + 12 + 4 + 4
     spellings = {code: {lexicon(code).spelling(name): name for name in held} for code in SPOKEN}
     for path in seen:
         text = texts_of(path)

@@ -11,7 +11,7 @@ from calque.corpora.cross_lingual_files import read_cross_lingual
 from calque.corpora.demonstration_files import read_demonstrations
 from calque.errors import Problem, UsageError
 from calque.lab.lexicon import lexicon
-from calque.lab.passages import FAULTS, Fault, passages
+from calque.lab.passages import FAULTS, passages
 from calque.lab.world import World
 
 
@@ -54,7 +54,7 @@ def kept(run: Path, world: World) -> Iterator[Kept]:
             yield Kept(name, language, Counter(faults[place] for place in places), among)
 
 
-def faults_of(world: World, language: str) -> list[Fault]:
+def faults_of(world: World, language: str) -> list[str]:
     """What is wrong with each passage of the world, in the order of its file."""
     return [passage.fault for passage in passages(world, lexicon(language))]
 
