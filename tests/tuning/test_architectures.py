@@ -17,6 +17,7 @@ from calque.prompts.encoding import make_encoder
 from calque.records import Message
 from calque.tuning.encode import EncodedSet
 from calque.tuning.forward import ResponseLoss
+from calque.tuning.head import Finish
 from calque.tuning.loop import tune
 from calque.tuning.settings import TuningSettings
 
@@ -33,28 +34,28 @@ SIZES = {
 GPTJ = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 256, "rotary_dim": 8}
 OPT = {**SIZES, "ffn_dim": 64, "word_embed_proj_dim": 32, "dropout": 0.0}
 NEOX = {**SIZES, "num_key_value_heads": 4}
-# Whether the logits are the head's alone; a soft cap or a scale stands behind it in the others.
-ARCHITECTURES: dict[str, tuple[Callable[..., Any], dict[str, Any], bool]] = {
-    "bloom": (hub.BloomConfig, {"hidden_size": 32, "n_layer": 2, "n_head": 4}, True),
-    "cohere": (hub.CohereConfig, SIZES, False),
-    "falcon": (hub.FalconConfig, {k: SIZES[k] for k in list(SIZES)[:1] + list(SIZES)[2:4]}, True),
-    "gemma2": (hub.Gemma2Config, {**SIZES, "head_dim": 8, "sliding_window": 64}, False),
-    "gemma3": (hub.Gemma3TextConfig, {**SIZES, "head_dim": 8, "sliding_window": 64}, True),
-    "gpt_neox": (hub.GPTNeoXConfig, NEOX, True),
-    "gptj": (hub.GPTJConfig, GPTJ, True),
-    "mistral": (hub.MistralConfig, {**SIZES, "sliding_window": 64}, True),
-    "mixtral": (hub.MixtralConfig, {**SIZES, "num_local_experts": 2}, True),
-    "mpt": (hub.MptConfig, {"d_model": 32, "n_layers": 2, "n_heads": 4, "max_seq_len": 256}, True),
-    "opt": (hub.OPTConfig, OPT, True),
-    "phi": (hub.PhiConfig, SIZES, True),
-    "qwen3": (hub.Qwen3Config, {**SIZES, "head_dim": 8}, True),
+# What stands between head and logits.
+ARCHITECTURES: dict[str, tuple[Callable[..., Any], dict[str, Any], Finish]] = {
+    "bloom": (hub.BloomConfig, {"hidden_size": 32, "n_layer": 2, "n_head": 4}, Finish()),
+    "cohere": (hub.CohereConfig, SIZES, Finish(times=0.0625)),
+    "falcon": (hub.FalconConfig, {k: SIZES[k] for k in list(SIZES)[:1] + list(SIZES)[2:4]}, Finish()),
+    "gemma2": (hub.Gemma2Config, {**SIZES, "head_dim": 8, "sliding_window": 64}, Finish(cap=30.0)),
+    "gemma3": (hub.Gemma3TextConfig, {**SIZES, "head_dim": 8, "sliding_window": 64}, Finish()),
+    "gpt_neox": (hub.GPTNeoXConfig, NEOX, Finish()),
+    "gptj": (hub.GPTJConfig, GPTJ, Finish()),
+    "mistral": (hub.MistralConfig, {**SIZES, "sliding_window": 64}, Finish()),
+    "mixtral": (hub.MixtralConfig, {**SIZES, "num_local_experts": 2}, Finish()),
+    "mpt": (hub.MptConfig, {"d_model": 32, "n_layers": 2, "n_heads": 4, "max_seq_len": 256}, Finish()),
+    "opt": (hub.OPTConfig, OPT, Finish()),
+    "phi": (hub.PhiConfig, SIZES, Finish()),
+    "qwen3": (hub.Qwen3Config, {**SIZES, "head_dim": 8}, Finish()),
 }
 
 
 @pytest.fixture(params=ARCHITECTURES)
-def architecture(request: pytest.FixtureRequest, foundry: Any, tmp_path: Path) -> tuple[Path, bool]:
-    """A random model of the architecture in a folder, and whether its head is all."""
-    form, sizes, split = ARCHITECTURES[request.param]
+def architecture(request: pytest.FixtureRequest, foundry: Any, tmp_path: Path) -> tuple[Path, Finish]:
+    """A random model of the architecture in a folder, and what stands behind its head."""
+    form, sizes, finish = ARCHITECTURES[request.param]
     tokenizer = foundry.tokenizer("bytes")
     ends = dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), tokenizer.eos_token_id)
     torch.manual_seed(0)
@@ -64,17 +65,17 @@ def architecture(request: pytest.FixtureRequest, foundry: Any, tmp_path: Path) -
             torch.nn.init.normal_(parameter, std=0.2)
     model.save_pretrained(tmp_path / "model")
     tokenizer.save_pretrained(tmp_path / "model")
-    return tmp_path / "model", split
+    return tmp_path / "model", finish
 
 
 def test_the_first_loss_is_that_of_whole_logits_row_by_row_and_it_falls(
-    architecture: tuple[Path, bool], tmp_path: Path
+    architecture: tuple[Path, Finish], tmp_path: Path
 ) -> None:
-    folder, split = architecture
+    folder, finish = architecture
     draw = np.random.default_rng(0)
     rows = [draw.integers(5, 250, n).tolist() for n in (12, 40, 25, 70, 9, 33)]
     model = load_model(find_model(str(folder)), dtype=torch.float32, device=torch.device("cpu")).eval()
-    assert ResponseLoss(model).split == split
+    assert ResponseLoss(model).finish == finish
     found = []
     with torch.no_grad():
         for row in rows:
@@ -102,7 +103,7 @@ def test_the_first_loss_is_that_of_whole_logits_row_by_row_and_it_falls(
         assert log[-1]["loss"] < log[0]["loss"]
 
 
-def test_a_batch_answers_as_its_members_do(architecture: tuple[Path, bool]) -> None:
+def test_a_batch_answers_as_its_members_do(architecture: tuple[Path, Finish]) -> None:
     files = find_model(str(architecture[0]))
     model = load_model(files, dtype=torch.float32, device=torch.device("cpu"))
     engine = TransformersEngine(model, make_encoder(load_tokenizer(files), "plain"), "m")
@@ -117,7 +118,7 @@ def test_a_batch_answers_as_its_members_do(architecture: tuple[Path, bool]) -> N
         assert row == pytest.approx(engine.choose([one], choices[:1])[0], abs=1e-4)
 
 
-def test_choices_behind_a_shared_prompt_count_as_each_does_alone(architecture: tuple[Path, bool]) -> None:
+def test_choices_behind_a_shared_prompt_count_as_each_does_alone(architecture: tuple[Path, Finish]) -> None:
     _compare_choices(architecture[0])
 
 

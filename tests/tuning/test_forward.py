@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch.nn import functional
-from transformers import AutoModelForCausalLM, GraniteConfig, GraniteForCausalLM, LlamaConfig
+from transformers import AutoModelForCausalLM
 
 from calque.tuning import attention
 from calque.tuning.batch import collate
@@ -93,32 +93,3 @@ def test_what_short_row_attention_does_not_know_goes_to_sdpa(
         found, wanted = (m(ids, attention_mask=mask).logits for m in (model, plain))
         torch.testing.assert_close(found[:, 4:], wanted[:, 4:], atol=1e-5, rtol=1e-5)
     assert calls
-
-
-def test_chunks_of_the_head_change_nothing(
-    foundry: Any, rows: EncodedSet, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = []
-    for entries in (1 << 26, 1000):  # 1000 entries: 2 or 3 tokens at a time
-        monkeypatch.setattr("calque.tuning.forward.CHUNK", entries)
-        model = load(foundry, "llama")
-        loss = torch.cat(losses(model, rows, (0, 1, 2)))
-        loss.sum().backward()
-        found.append((loss.detach(), model.lm_head.weight.grad))
-    torch.testing.assert_close(found[0], found[1], atol=1e-5, rtol=1e-5)
-
-
-def test_logits_that_are_scaled_are_found_out(rows: EncodedSet) -> None:
-    sizes = {
-        "vocab_size": 300,
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-        "num_key_value_heads": 2,
-    }
-    torch.manual_seed(0)
-    model = GraniteForCausalLM(GraniteConfig(logits_scaling=4.0, **sizes)).eval()
-    assert not ResponseLoss(model).split
-    assert ResponseLoss(AutoModelForCausalLM.from_config(LlamaConfig(**sizes))).split
-    torch.testing.assert_close(losses(model, rows, (0, 1))[1], by_hand(model, rows, 1), atol=1e-5, rtol=1e-5)

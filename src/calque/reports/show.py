@@ -32,8 +32,12 @@ def show(folder: Path) -> RenderableType:
     """Steps with their state, counts and drops with reasons, then the scores. A run may be unfinished."""
     run = read_run(folder)
     parts: list[RenderableType] = [Text(f"{run.manifest.recipe or run.name}: {folder}", style="bold")]
-    parts += [Text(f"note: {note}", style="yellow") for note in run.manifest.notes]
+    parts += [Text(f"note: {note}", style="yellow") for note in (*run.manifest.notes, *_tuning_notes(run))]
     return Group(*parts, _steps(run), _tables(run), *_no_room(run), *_served(run))
+
+
+def _tuning_notes(run: Run) -> Iterator[str]:
+    return (f"{name}: {note}" for name, lineage in run.lineage.items() for note in lineage.get("notes", ()))
 
 
 def _no_room(run: Run) -> Iterator[Text]:

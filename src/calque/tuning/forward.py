@@ -1,8 +1,8 @@
 """The loss of trained tokens, without ever computing a logit that is not needed.
 
-The trunk runs over a micro-batch; the head and the loss run over the positions that predict trained tokens, in chunks
-whose logits are computed again in the backward pass once they would fill more than `CHUNK` entries. So the memory of
-the head does not grow with rows × length × vocabulary.
+The trunk runs over a micro-batch; the head and the loss run over the positions that predict trained tokens, and in
+chunks where their logits would be many (`tuning/head.py`). So the memory of the head does not grow with
+rows × length × vocabulary.
 """
 
 from __future__ import annotations
@@ -14,14 +14,20 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-CHUNK = 1 << 26  # logits held at a time: 256 MB in fp32
+from calque.tuning import head as chunked
+from calque.tuning.head import Finish, finishes
+
+WHOLE = (
+    "the logits of this model are more than its head's, in a way that is not known: they are computed for every "
+    "token, and memory grows with tokens_per_batch × vocabulary"
+)
 
 
 class ResponseLoss(nn.Module):
     """Cross-entropy of the trained tokens of a micro-batch under a causal language model.
 
-    Models whose logits are more than head(trunk(x)), by a scale or a soft cap, are found by a probe at construction,
-    which asks for equality to the bit; for them the whole model runs, and its logits are picked.
+    What stands between head and logits (nothing, a scale, a soft cap) is found by a probe at construction, which asks
+    for equality to the bit. Of a model that does something else `finish` is None: all of it runs, and its logits are picked.
     """
 
     def __init__(self, model: Any) -> None:
@@ -29,37 +35,54 @@ class ResponseLoss(nn.Module):
         self.model = model
         causal = model.get_base_model() if hasattr(model, "get_base_model") else model
         self._parts = (causal.get_decoder(), causal.get_output_embeddings())  # a tuple: not registered twice
-        self.split = self._head_is_all(causal)
+        self.finish = self._find_finish(causal)
 
     def forward(self, ids: torch.Tensor, positions: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Loss of each place [n], nought where the label is ignored. `ids` [rows, tokens]; the others as in `batch.Arrays`."""
-        if not self.split:
+        if self.finish is None:
             logits = self.model(input_ids=ids, use_cache=False).logits.flatten(0, 1)[positions]
             return functional.cross_entropy(logits.float(), labels, reduction="none")
         trunk, head = self._parts
         hidden = trunk(input_ids=ids, use_cache=False).last_hidden_state.flatten(0, 1)[positions]
-        size = max(1, CHUNK // head.weight.shape[0])
+        size = max(1, chunked.CHUNK // head.weight.shape[0])
+        linear = type(head) is nn.Linear
+        if linear and (len(labels) > size or not head.weight.requires_grad):
+            return chunked.token_losses(head, hidden, labels, self.finish)
         if len(labels) <= size:
-            return _token_losses(head, hidden, labels)
-        losses: list[torch.Tensor] = [
-            checkpoint(_token_losses, head, hidden[i : i + size], labels[i : i + size], use_reentrant=False)
+            return _token_losses(head, hidden, labels, self.finish)
+        losses: list[torch.Tensor] = [  # a head with an adapter on it, or of another make
+            checkpoint(
+                _token_losses,
+                head,
+                hidden[i : i + size],
+                labels[i : i + size],
+                self.finish,
+                use_reentrant=False,
+            )
             for i in range(0, len(labels), size)
         ]
         return torch.cat(losses)
 
-    def _head_is_all(self, causal: Any) -> bool:
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know of it."""
+        return () if self.finish is not None else (WHOLE,)
+
+    @torch.no_grad()
+    def _find_finish(self, causal: Any) -> Finish | None:
         trunk, head = self._parts
         if trunk is None or head is None or not hasattr(head, "weight"):
-            return False
+            return None
         was_training = causal.training
         causal.eval()
-        with torch.no_grad():
-            ids = torch.arange(8, device=head.weight.device).remainder(head.weight.shape[0])[None]
-            whole = causal(input_ids=ids, use_cache=False).logits
-            parts = head(trunk(input_ids=ids, use_cache=False).last_hidden_state)
+        ids = torch.arange(8, device=head.weight.device).remainder(head.weight.shape[0])[None]
+        whole = causal(input_ids=ids, use_cache=False).logits.float()
+        plain = head(trunk(input_ids=ids, use_cache=False).last_hidden_state)
         causal.train(was_training)
-        return torch.equal(whole.float(), parts.float())
+        return next((f for f in finishes(causal) if torch.equal(f(plain).float(), whole)), None)
 
 
-def _token_losses(head: nn.Module, hidden: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    return functional.cross_entropy(head(hidden).float(), labels, reduction="none")
+def _token_losses(
+    head: nn.Module, hidden: torch.Tensor, labels: torch.Tensor, finish: Finish
+) -> torch.Tensor:
+    return functional.cross_entropy(finish(head(hidden)).float(), labels, reduction="none")

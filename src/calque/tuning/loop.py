@@ -66,13 +66,17 @@ OnStep = Callable[[StepLog, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """What came out: the log, the number of parameters in all and tuned, and by step and group what the pace admitted."""
+    """What came out: the log, the number of parameters in all and tuned, and by step and group what the pace admitted.
+
+    `notes` say what a user should know of how it ran.
+    """
 
     log: list[dict[str, Any]]
     parameters: int
     trainable: int
     dtype: str
     pace: list[dict[str, Any]] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
 
 
 def tune(
@@ -153,7 +157,13 @@ def tune(
             model, load_tokenizer(base), folder, settings, weights_of(base, folder if start else None).label
         )
     accelerator.wait_for_everyone()
-    return Tuned(log, *parameter_counts(model), dtype=str(dtype).removeprefix("torch."), pace=pace_log)
+    return Tuned(
+        log,
+        *parameter_counts(model),
+        dtype=str(dtype).removeprefix("torch."),
+        pace=pace_log,
+        notes=gradient.loss_of.notes,
+    )
 
 
 def _entry(taken: Taken, learning_rate: float, norm: float) -> StepLog:

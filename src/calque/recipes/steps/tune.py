@@ -192,6 +192,7 @@ class Tune:
             "parameters": tuned.parameters,
             "trainable": tuned.trainable,
             "precision": tuned.dtype,
+            "notes": list(tuned.notes),
             "settings": self.settings,
         }
         write_json(work.folder / "lineage.json", lineage)
