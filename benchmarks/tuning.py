@@ -67,14 +67,14 @@ def make_rows(count: int, *, long: bool = False) -> tuple[list[list[int]], list[
     return ids, [round(n * 0.54) for n in lengths]
 
 
-def make_model(folder: Path, size: Size = SIZES["1.5M"]) -> None:
+def make_model(folder: Path, size: Size = SIZES["1.5M"], vocabulary: int = VOCABULARY) -> None:
     import torch
     from tokenizers import Tokenizer, models
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=VOCABULARY,
+        vocab_size=vocabulary,
         hidden_size=size.hidden,
         intermediate_size=size.hidden * 8 // 3,
         num_hidden_layers=size.layers,
@@ -84,7 +84,7 @@ def make_model(folder: Path, size: Size = SIZES["1.5M"]) -> None:
         tie_word_embeddings=True,
     )
     LlamaForCausalLM(config).save_pretrained(folder)
-    words = {"<pad>": 0, "</s>": 1, **{f"w{i}": i for i in range(2, VOCABULARY)}}
+    words = {"<pad>": 0, "</s>": 1, **{f"w{i}": i for i in range(2, vocabulary)}}
     names = {"unk_token": "<pad>", "pad_token": "<pad>", "eos_token": "</s>"}
     made = Tokenizer(models.WordLevel(words))
     PreTrainedTokenizerFast(tokenizer_object=made, **names).save_pretrained(folder)

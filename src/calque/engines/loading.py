@@ -135,12 +135,21 @@ def load_config(files: ModelFiles) -> Any:
     return config.get_text_config()
 
 
-def load_model(files: ModelFiles, *, dtype: torch.dtype, device: torch.device | str = "cpu") -> Any:
-    """The causal language model, in evaluation mode, in `dtype` on `device`."""
+def load_model(
+    files: ModelFiles, *, dtype: torch.dtype, device: torch.device | str = "cpu", quantized: bool = False
+) -> Any:
+    """The causal language model, in evaluation mode, in `dtype` on `device`.
+
+    `quantized`: its linear layers but the head in 4-bit NormalFloat, their scales quantized too, computing in `dtype`
+    (Dettmers et al. 2023). Raises `ModelError` where the model does not load, or bitsandbytes is not here.
+    """
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
     _hush()
+    options: dict[str, Any] = {}
+    if quantized:
+        options = {"quantization_config": _four_bit(dtype), "device_map": {"": str(device)}}
     try:
         model, found = AutoModelForCausalLM.from_pretrained(
             files.folder,
@@ -148,13 +157,32 @@ def load_model(files: ModelFiles, *, dtype: torch.dtype, device: torch.device | 
             use_safetensors=True,
             trust_remote_code=files.trust_remote_code,
             output_loading_info=True,
+            **options,
         )
     except (*UNLOADABLE, SafetensorError) as error:
         raise ModelError(_loading_problem(files, "the model cannot be loaded", error)) from error
     if missing := sorted(found["missing_keys"]):
         message = f"the weights are not whole: {len(missing)} tensors are missing, {missing[0]} for one"
         raise ModelError(Problem(message, files.name, remedy=AGAIN))
-    return model.to(device).eval()
+    return (model if quantized else model.to(device)).eval()
+
+
+def _four_bit(dtype: torch.dtype) -> Any:
+    """How weights are held in 4 bits. Raises `ModelError` without bitsandbytes."""
+    from transformers import BitsAndBytesConfig
+
+    try:
+        import bitsandbytes  # noqa: F401
+    except ImportError:
+        message = "tuning.quantized needs the package bitsandbytes"
+        remedy = 'pip install "calque[quantized]", or leave tuning.quantized out'
+        raise ModelError(Problem(message, remedy=remedy)) from None
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+    )
 
 
 def _hush() -> None:

@@ -100,9 +100,10 @@ def decay_groups(parameters: Mapping[str, torch.nn.Parameter], weight_decay: flo
 
 
 def parameter_counts(model: Any) -> tuple[int, int]:
-    """Parameters in all, and those that are tuned."""
+    """Parameters in all, and those that are tuned. Weights in 4 bits count as what they stand for, two in a byte."""
     parameters = list(model.parameters())
-    return sum(p.numel() for p in parameters), sum(p.numel() for p in parameters if p.requires_grad)
+    total = sum(p.numel() * (2 if type(p).__name__ == "Params4bit" else 1) for p in parameters)
+    return total, sum(p.numel() for p in parameters if p.requires_grad)
 
 
 def save_tuned(model: Any, tokenizer: Any, folder: Path, settings: TuningSettings, base: str) -> None:

@@ -40,7 +40,8 @@ class Step:
 class Plan:
     """All steps of a run. Device `rank` of `world` gets every `world`-th row of a step in the order of length.
 
-    `limit` is a number of steps in place of `epochs`: rows come round as often as it takes.
+    `limit` is a number of steps in place of `epochs`: rows come round as often as it takes. `joined`: the rows of a
+    micro-batch stand end to end, without padding.
     """
 
     lengths: npt.NDArray[np.int64]
@@ -52,6 +53,7 @@ class Plan:
     rank: int = 0
     world: int = 1
     limit: int | None = None
+    joined: bool = False
 
     @property
     def steps_per_epoch(self) -> int:
@@ -103,10 +105,14 @@ class Plan:
         )
 
     def _cut(self, rows: Sequence[int]) -> Iterator[Rows]:
-        """Rows in falling length, cut so that rows × longest stays within the budget (at least one row each)."""
+        """Rows in falling length, cut so that all with their padding stays within the budget (at least one row each)."""
         start = 0
         while start < len(rows):
-            fit = max(1, self.tokens_per_batch // int(self.lengths[rows[start]]))
+            if self.joined:
+                ends = np.cumsum(self.lengths[list(rows[start:])])
+                fit = max(1, int(np.searchsorted(ends, self.tokens_per_batch, side="right")))
+            else:
+                fit = max(1, self.tokens_per_batch // int(self.lengths[rows[start]]))
             yield tuple(rows[start : start + fit])
             start += fit
 
@@ -119,6 +125,7 @@ def plan_of(
     tokens_per_batch: int,
     rank: int = 0,
     world: int = 1,
+    joined: bool = False,
 ) -> Plan:
     """The plan that settings make of encoded rows: so many epochs, or steps, or tokens to train on."""
     plan = Plan(
@@ -130,6 +137,7 @@ def plan_of(
         seed=seed,
         rank=rank,
         world=world,
+        joined=joined,
     )
     if settings.trained_tokens is not None:
         return replace(plan, limit=plan.nearest(settings.trained_tokens))
@@ -141,44 +149,49 @@ class Arrays:
     """A micro-batch: ids [rows, width], padded on the right; for each trained token the flat position that predicts it.
 
     `positions` [n] index into rows × width; `labels` [n] are the trained ids; `rows` [n] say whose they are. Behind
-    them, places up to a round number have the label `IGNORED`, and no loss.
+    them, places up to a round number have the label `IGNORED`, and no loss. With `starts` [rows + 1] the rows stand end
+    to end, ids [1, tokens]: there each begins, and there all end. `longest` has the most tokens.
     """
 
     ids: npt.NDArray[np.int64]
     positions: npt.NDArray[np.int64]
     labels: npt.NDArray[np.int64]
     rows: npt.NDArray[np.int64]
+    longest: int
+    starts: npt.NDArray[np.int32] | None = None
 
 
-def collate(encoded: EncodedSet, rows: Rows, pad: int = 0) -> Arrays:
-    """Put rows side by side. Padding stands on the right, where under causal attention no token can see it.
+def collate(encoded: EncodedSet, rows: Rows, pad: int = 0, *, joined: bool = False) -> Arrays:
+    """Put rows side by side, or end to end. Padding stands on the right, where under causal attention no token can see it.
 
     Widths and numbers of labels are rounded up: on a CPU the kernels of every new shape are compiled and kept, which
     otherwise costs more memory than all else (see benchmarks/tuning.py).
     """
-    longest = max(int(encoded.offsets[r + 1] - encoded.offsets[r]) for r in rows)
-    width = min(_round_up(longest, 16), encoded.longest)
-    ids = np.full((len(rows), width), pad, dtype=np.int64)
-    positions: list[npt.NDArray[np.integer]] = []
-    labels: list[npt.NDArray[np.integer]] = []
-    owners: list[npt.NDArray[np.integer]] = []
-    for i, row in enumerate(rows):
-        tokens, trained = encoded.row(row)
-        ids[i, : len(tokens)] = tokens
-        targets = np.flatnonzero(trained[1:]) + 1  # the first token of a row has nothing to predict it
-        positions.append(i * width + targets - 1)
-        labels.append(tokens[targets])
-        owners.append(np.full(len(targets), i))
-    count = sum(map(len, labels))
-    idle = np.zeros(_round_up(count, 64) - count, dtype=np.int64)
-    positions.append(idle)
-    labels.append(idle + IGNORED)
-    owners.append(idle - 1)
+    found = [encoded.row(row) for row in rows]
+    longest = max(len(tokens) for tokens, _ in found)
+    if joined:
+        starts = np.cumsum([0, *(len(tokens) for tokens, _ in found)])
+        ids = np.concatenate([tokens for tokens, _ in found])[None].astype(np.int64)
+    else:
+        width = min(_round_up(longest, 16), encoded.longest)
+        starts = np.arange(len(rows) + 1) * width
+        ids = np.full((len(rows), width), pad, dtype=np.int64)
+        for i, (tokens, _) in enumerate(found):
+            ids[i, : len(tokens)] = tokens
+    targets = [
+        np.flatnonzero(trained[1:]) + 1 for _, trained in found
+    ]  # nothing predicts the first token of a row
+    idle = np.zeros(_round_up(sum(map(len, targets)), 64) - sum(map(len, targets)), dtype=np.int64)
+    positions = [start + at - 1 for start, at in zip(starts, targets, strict=False)]
+    labels = [tokens[at] for (tokens, _), at in zip(found, targets, strict=True)]
+    owners = [np.full(len(at), i) for i, at in enumerate(targets)]
     return Arrays(
         ids,
-        np.concatenate(positions).astype(np.int64),
-        np.concatenate(labels).astype(np.int64),
-        np.concatenate(owners).astype(np.int64),
+        np.concatenate([*positions, idle]).astype(np.int64),
+        np.concatenate([*labels, idle + IGNORED]).astype(np.int64),
+        np.concatenate([*owners, idle - 1]).astype(np.int64),
+        longest,
+        starts.astype(np.int32) if joined else None,
     )
 
 

@@ -16,6 +16,7 @@ from torch.utils.checkpoint import checkpoint
 
 from calque.tuning import head as chunked
 from calque.tuning.head import Finish, finishes
+from calque.tuning.joined import NOT_APART, end_to_end, install, keeps_apart
 
 WHOLE = (
     "the logits of this model are more than its head's, in a way that is not known: they are computed for every "
@@ -28,22 +29,36 @@ class ResponseLoss(nn.Module):
 
     What stands between head and logits (nothing, a scale, a soft cap) is found by a probe at construction, which asks
     for equality to the bit. Of a model that does something else `finish` is None: all of it runs, and its logits are picked.
+    With `join`, the dtype that products are computed in, rows may come end to end (`tuning/joined.py`), if the model keeps
+    them apart: then it is `joined`.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, *, join: torch.dtype | None = None) -> None:
         super().__init__()
         self.model = model
         causal = model.get_base_model() if hasattr(model, "get_base_model") else model
         self._parts = (causal.get_decoder(), causal.get_output_embeddings())  # a tuple: not registered twice
         self.finish = self._find_finish(causal)
+        self.joined = join is not None and self._keeps_apart(causal, join)
+        self.notes = (
+            *([WHOLE] if self.finish is None else []),
+            *([NOT_APART] if join is not None and not self.joined else []),
+        )
 
-    def forward(self, ids: torch.Tensor, positions: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self,
+        ids: torch.Tensor,
+        positions: torch.Tensor,
+        labels: torch.Tensor,
+        starts: torch.Tensor | None = None,
+        longest: int = 0,
+    ) -> torch.Tensor:
         """Loss of each place [n], nought where the label is ignored. `ids` [rows, tokens]; the others as in `batch.Arrays`."""
         if self.finish is None:
             logits = self.model(input_ids=ids, use_cache=False).logits.flatten(0, 1)[positions]
             return functional.cross_entropy(logits.float(), labels, reduction="none")
         trunk, head = self._parts
-        hidden = trunk(input_ids=ids, use_cache=False).last_hidden_state.flatten(0, 1)[positions]
+        hidden = self._hidden(trunk, ids, starts, longest).flatten(0, 1)[positions]
         size = max(1, chunked.CHUNK // head.weight.shape[0])
         linear = type(head) is nn.Linear
         if linear and (len(labels) > size or not head.weight.requires_grad):
@@ -63,10 +78,16 @@ class ResponseLoss(nn.Module):
         ]
         return torch.cat(losses)
 
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a user should know of it."""
-        return () if self.finish is not None else (WHOLE,)
+    @staticmethod
+    def _hidden(trunk: Any, ids: torch.Tensor, starts: torch.Tensor | None, longest: int) -> Any:
+        if starts is None:
+            return trunk(input_ids=ids, use_cache=False).last_hidden_state
+        with end_to_end(starts, ids.shape[1], longest) as how:
+            return trunk(input_ids=ids, use_cache=False, **how).last_hidden_state
+
+    def _keeps_apart(self, causal: Any, dtype: torch.dtype) -> bool:
+        trunk, head = self._parts
+        return self.finish is not None and install(causal) and keeps_apart(trunk, head.weight.shape[0], dtype)
 
     @torch.no_grad()
     def _find_finish(self, causal: Any) -> Finish | None:

@@ -75,13 +75,14 @@ class Gradient:
 
     def _losses(self, rows: Rows) -> tuple[Any, torch.Tensor]:
         """Loss of each place, and the row in the micro-batch that it is of (behind the last row for idle places)."""
-        arrays, device = collate(self.rows, rows), self.accelerator.device
+        arrays, device = collate(self.rows, rows, joined=self.loss_of.joined), self.accelerator.device
         ids, positions, labels, owners = (
             torch.from_numpy(array).to(device)
             for array in (arrays.ids, arrays.positions, arrays.labels, arrays.rows)
         )
+        starts = None if arrays.starts is None else torch.from_numpy(arrays.starts).to(device)
         with torch.autocast(device.type, dtype=self.dtype, enabled=self.dtype != torch.float32):
-            losses = self.loss_of(ids, positions, labels)
+            losses = self.loss_of(ids, positions, labels, starts, arrays.longest)
         return losses, owners.remainder(len(rows) + 1)
 
     def _means(self, losses: torch.Tensor, owners: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:

@@ -99,7 +99,16 @@ def tune(
     """
     accelerator = Accelerator(cpu=best_device().type == "cpu")  # else it would not join processes on CPUs
     dtype = resolve_dtype(settings.precision, accelerator.device)
-    model, adapter = starting_model(base, start, encoded, settings.method, folder, accelerator, dtype)
+    model, adapter = starting_model(
+        base,
+        start,
+        encoded,
+        settings.method,
+        folder,
+        accelerator,
+        dtype,
+        quantized=settings.quantized is not None,
+    )
     _seed(seed, "adapter")
     model = adapt(model, settings, adapter)
     attention.install(_inner(model), accelerator.device)
@@ -108,6 +117,8 @@ def tune(
     optimizer = torch.optim.AdamW(
         decay_groups(parameters, settings.weight_decay), lr=settings.learning_rate, fused=fused
     )
+    joins = accelerator.device.type == "cuda" and dtype == torch.bfloat16  # what its kernels compute in
+    loss_of = ResponseLoss(model, join=dtype if joins else None)
     plan = plan_of(
         encoded,
         settings,
@@ -115,16 +126,12 @@ def tune(
         tokens_per_batch=_token_budget(settings, accelerator.device),
         rank=accelerator.process_index,
         world=accelerator.num_processes,
+        joined=loss_of.joined,
     )
     progressed = load_checkpoint(folder, fingerprint, parameters, optimizer) or Progressed(0, [])
     log, pace_log = list(progressed.log), list(progressed.pace)
-    gradient = Gradient(
-        encoded,
-        torch.from_numpy(plan.trained_counts).to(accelerator.device),
-        ResponseLoss(model),
-        accelerator,
-        dtype,
-    )
+    counts = torch.from_numpy(plan.trained_counts).to(accelerator.device)
+    gradient = Gradient(encoded, counts, loss_of, accelerator, dtype)
     pace = Pace(settings.pacing, encoded, plan, seed) if settings.pacing.order != "none" else None
     if pace is not None and progressed.state:
         pace.restore(progressed.state)
@@ -162,7 +169,7 @@ def tune(
         *parameter_counts(model),
         dtype=str(dtype).removeprefix("torch."),
         pace=pace_log,
-        notes=gradient.loss_of.notes,
+        notes=loss_of.notes,
     )
 
 

@@ -100,6 +100,11 @@ class TuningSettings(BaseModel):
 
     method: Literal["lora", "full"] = Field("lora", description="adapters, or all parameters")
     lora: LoraSettings = LoraSettings()
+    quantized: Literal["4bit"] | None = Field(
+        None,
+        description="hold the frozen weights in 4-bit NormalFloat under the adapter (QLoRA): a quarter of the memory, "
+        "more time; needs the extra `quantized`",
+    )
     learning_rate: float = Field(3e-4, gt=0, description="highest learning rate")
     schedule: Literal["linear", "cosine", "constant"] = Field(
         "linear", description="course after the warm-up"
@@ -132,6 +137,12 @@ class TuningSettings(BaseModel):
     gradient_checkpointing: bool = Field(False, description="recompute activations: less memory, more time")
     pacing: PacingSettings = Field(PacingSettings(), description="which rows count when; none by default")
     checkpoint_steps: int = Field(100, ge=1, description="optimiser steps between checkpoints")
+
+    @model_validator(mode="after")
+    def _quantized_under_an_adapter(self) -> Self:
+        if self.quantized and self.method == "full":
+            raise ValueError("weights in 4 bits cannot be tuned themselves: set method: lora")
+        return self
 
     @model_validator(mode="after")
     def _one_end(self) -> Self:

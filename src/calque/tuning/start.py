@@ -48,10 +48,12 @@ def starting_model(
     folder: Path,
     accelerator: Accelerator,
     dtype: torch.dtype,
+    quantized: bool = False,
 ) -> tuple[Any, Path | None]:
     """The model that a stage starts from, with the adapter to be trained on, if there is one.
 
-    For LoRA in `dtype`, on the weights of `folder/start/` where these are not the base's; for full tuning in fp32.
+    For LoRA in `dtype`, or `quantized`, on the weights of `folder/start/` where these are not the base's; for full
+    tuning in fp32.
     Raises `ModelError` where a merge is not exact, and where the rows do not fit the model.
     """
     full, files, adapter = method == "full", base, None
@@ -63,7 +65,8 @@ def starting_model(
         accelerator.wait_for_everyone()
         files = weights_of(base, folder)
         adapter = start.folder / "adapter" if start.adapter == "continue" else None
-    model = load_model(files, dtype=torch.float32 if full else dtype, device=accelerator.device)
+    precision = torch.float32 if full else dtype
+    model = load_model(files, dtype=precision, device=accelerator.device, quantized=quantized)
     embeddings = model.get_input_embeddings().weight
     check_fits(rows, getattr(model.config, "max_position_embeddings", None), len(embeddings), base.name)
     if start is not None and full and (start.folder / "adapter").is_dir():
