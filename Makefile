@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO ?= runs/demo
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: demo test test-all setup check format clean newcomer
+.PHONY: demo test test-all setup check format clean newcomer benchmarks
 .DEFAULT_GOAL := test
 
 setup: $(VENV)/.ready
@@ -32,6 +32,15 @@ test: check
 
 test-all: check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+# Hours on two cores; the peers (benchmarks/requirements.txt) go into an environment of their own.
+benchmarks: .bench/.ready
+	.bench/bin/python benchmarks/all.py
+
+.bench/.ready: pyproject.toml benchmarks/requirements.txt
+	@test -x .bench/bin/python || $(PYTHON) -m venv .bench
+	@.bench/bin/pip install -q --disable-pip-version-check -c constraints.txt -e . -r benchmarks/requirements.txt
+	@touch $@
 
 format: setup
 	$(BIN)/ruff check --fix src tests benchmarks

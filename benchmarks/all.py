@@ -1,0 +1,155 @@
+"""All benchmarks of speed by one command: one JSON file and one page of tables, from which docs/speed.md is written.
+
+    python benchmarks/all.py [--only tuning vocabulary] [--quick] [--out benchmarks/results]
+
+Each runs with its defaults, one after the other; on two cores all of them take some hours, `--quick` some minutes, with
+sizes that show that they run and nothing else. What fails is told and does not end the rest. Those that need files
+(harness, identification, ifeval) or a GPU (gpu.sh) are started by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+# Name: script, options, options in quick.
+BENCHMARKS: dict[str, tuple[str, list[str], list[str]]] = {
+    **{
+        f"tuning-{size}": (
+            "tuning.py",
+            ["--size", size],
+            ["--repeats", "1", "--steps", "1", "--examples-per-step", "4"],
+        )
+        for size in ("1.5M", "10M", "60M-lora", "long")
+    },
+    "pacing": ("pacing.py", [], ["--repeats", "1", "--steps", "1", "--examples-per-step", "4"]),
+    "vocabulary": ("vocabulary.py", [], ["--vocabularies", "8192", "--rows", "2"]),
+    "generation-1.5M": (
+        "generation.py",
+        ["--size", "1.5M"],
+        ["--repeats", "1", "--prompts", "8", "--tokens", "8"],
+    ),
+    "generation-10M": (
+        "generation.py",
+        ["--size", "10M"],
+        ["--repeats", "1", "--prompts", "8", "--tokens", "8"],
+    ),
+    "encoding": ("encoding.py", [], ["--sizes", "1000"]),
+    "data": ("data.py", [], ["--sizes", "2000"]),
+    "passages": ("passages.py", [], ["--sizes", "500"]),
+}
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on."""
+    cpu = next(
+        (
+            line.split(":", 1)[1].strip()
+            for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+            if line.startswith("model name")
+        ),
+        platform.processor(),
+    )
+    names = (
+        "torch",
+        "transformers",
+        "peft",
+        "tokenizers",
+        "trl",
+        "datasets",
+        "ctranslate2",
+        "pandas",
+        "datatrove",
+    )
+    return {
+        "cpu": cpu,
+        "cores": len(os.sched_getaffinity(0)),
+        "python": platform.python_version(),
+        "load": round(os.getloadavg()[0], 1),
+        "versions": {name: version for name in names if (version := _version(name))},
+    }
+
+
+def _version(name: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
+
+
+def run(name: str, quick: bool, folder: Path) -> dict[str, Any]:
+    """Run one; return its command, its table and its figures."""
+    script, options, fewer = BENCHMARKS[name]
+    out = folder / f"{name}.json"
+    out.unlink(missing_ok=True)
+    command = [script, *options, *(fewer if quick else [])]
+    began = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, str(HERE / script), *command[1:], "--out", str(out)],
+        stdout=subprocess.PIPE,
+        stderr=None,
+        text=True,
+        check=False,
+    )
+    figures = json.loads(out.read_text(encoding="utf-8")) if out.is_file() else None
+    return {
+        "command": f"python benchmarks/{' '.join(command)}",
+        "minutes": round((time.perf_counter() - began) / 60, 1),
+        "failed": done.returncode != 0,
+        "table": done.stdout.rstrip(),
+        "figures": figures,
+    }
+
+
+def page(result: dict[str, Any]) -> str:
+    """The tables as Markdown."""
+    about = result["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+    lines = [
+        "# Benchmarks",
+        "",
+        f"{about['cpu']}, {about['cores']} cores, load {about['load']} before. Python {about['python']}, {versions}.",
+    ]
+    for name, one in result["benchmarks"].items():
+        state = " **failed**" if one["failed"] else ""
+        lines += ["", f"## {name}{state}", "", f"    {one['command']}", "", "```", one["table"], "```"]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", nargs="+", default=[], help="benchmarks whose names begin so")
+    parser.add_argument(
+        "--quick", action="store_true", help="sizes that show that they run, and nothing else"
+    )
+    parser.add_argument("--out", type=Path, default=HERE / "results")
+    args = parser.parse_args()
+    names = [name for name in BENCHMARKS if not args.only or name.startswith(tuple(args.only))]
+    if not names:
+        parser.error(f"--only: there is no such benchmark; there are {', '.join(BENCHMARKS)}")
+    args.out.mkdir(parents=True, exist_ok=True)
+    result: dict[str, Any] = {"machine": machine(), "quick": args.quick, "benchmarks": {}}
+    for name in names:
+        print(f"## {name}", flush=True)
+        one = run(name, args.quick, args.out)
+        print(one["table"], "failed" if one["failed"] else "", flush=True)
+        result["benchmarks"][name] = one
+        (args.out / "all.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        (args.out / "all.md").write_text(page(result), encoding="utf-8")
+    sys.exit(any(one["failed"] for one in result["benchmarks"].values()))
+
+
+if __name__ == "__main__":
+    main()
