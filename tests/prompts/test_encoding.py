@@ -72,6 +72,38 @@ def test_each_distinct_text_is_tokenised_once(foundry: Any, monkeypatch: pytest.
     assert sorted(seen) == ["a", "a\n\n", "b", "b\n\n"]
 
 
+@pytest.mark.parametrize("kind", ["letters", "bytes", "bytes-bos", "pieces"])
+@settings(deadline=None, max_examples=50)
+@given(
+    texts=st.lists(st.one_of(st.text(max_size=20), st.sampled_from(["</s>", "<s> a"])), min_size=1),
+    split=st.booleans(),
+)
+def test_the_tokenizer_in_rust_gives_what_the_call_gives(
+    foundry: Any, kind: str, texts: list[str], split: bool
+) -> None:
+    texts = [text.encode("utf-8", "replace").decode() for text in texts]  # no half surrogate pairs
+    tokenizer = foundry.tokenizer(kind)
+    tokenizer.backend_tokenizer.enable_truncation(3)  # as some tokenizer.json have it, and the call lifts it
+    tokenizer.backend_tokenizer.enable_padding()
+    encoder = make_encoder(tokenizer, "plain")
+    found = encoder._ids_of_texts(texts, split)
+    assert encoder._backend is tokenizer.backend_tokenizer
+    assert found == tokenizer(texts, add_special_tokens=False, split_special_tokens=split)["input_ids"]
+
+
+def test_a_tokenizer_that_is_called_in_its_own_way_is_called_so(foundry: Any) -> None:
+    made = foundry.tokenizer("letters")
+
+    class Lower(type(made)):  # type: ignore[misc]
+        def _encode_plus(self, text: Any, *args: Any, **options: Any) -> Any:
+            return super()._encode_plus([one.lower() for one in text], *args, **options)
+
+    made.__class__ = Lower
+    encoder = make_encoder(made, "plain")
+    assert encoder._backend is None
+    assert encoder.encode_answers(["CB"]) == [[5, 4]]
+
+
 def test_only_the_messages_that_are_to_be_learnt_are_trained_on(foundry: Any) -> None:
     encoder = make_encoder(foundry.tokenizer("letters"), "plain")
     turns = (user("a"), answer("b", trained=False), user("a"), answer("c"))

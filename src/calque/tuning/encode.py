@@ -9,8 +9,9 @@ learning must not look like one.
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -67,8 +68,7 @@ class EncodedSet:
     @property
     def trained_counts(self) -> npt.NDArray[np.int64]:
         """Trained tokens of each row."""
-        total = np.concatenate([[0], np.cumsum(self.trained, dtype=np.int64)])
-        return np.asarray(total[self.offsets[1:]] - total[self.offsets[:-1]])
+        return np.asarray(np.add.reduceat(self.trained, self.offsets[:-1], dtype=np.int64))
 
     def row(self, i: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.bool_]]:
         """Ids and mask of one row."""
@@ -122,12 +122,14 @@ class TextCount:
 
 @dataclass
 class Encoding:
-    """Collects rows; `finish` writes them."""
+    """Collects rows, of which there were `seen`, the `first` among them; `arrays` gives what is kept."""
 
     max_tokens: int
     overlong: Overlong
-    tokens: list[npt.NDArray[np.int32]] = field(default_factory=list)
-    trained: list[npt.NDArray[np.bool_]] = field(default_factory=list)
+    seen: int = 0
+    first: Demonstration | None = None
+    tokens: array[int] = field(default_factory=lambda: array("i"))
+    trained: bytearray = field(default_factory=bytearray)
     lengths: list[int] = field(default_factory=list)
     keys: list[tuple[str, str]] = field(default_factory=list)
     counts: dict[tuple[str, str], LengthCount] = field(default_factory=dict)
@@ -138,34 +140,38 @@ class Encoding:
 
     def add(self, demonstration: Demonstration, row: Encoded) -> None:
         """Take one row in, or put it aside with its reason."""
+        self.seen += 1
+        self.first = self.first or demonstration
         for message, tokens in zip(demonstration.messages, row.own, strict=bool(row.own)):
             self.texts.setdefault(message.language, TextCount(message.language)).add(message, tokens)
         key = (demonstration.languages[2], demonstration.kind)
-        row = replace(row, trained=[False, *row.trained[1:]])  # nothing predicts the first
-        if not any(row.trained):
+        ids, trained = row.ids, bytes(row.trained)
+        if trained[:1] == b"\1":  # nothing predicts the first
+            trained = b"\0" + trained[1:]
+        if not any(trained):
             self.untrained.append(demonstration)
             return
         count = self.counts.setdefault(key, LengthCount(*key))
-        length = len(row.ids)
+        length = len(ids)
         count.longest = max(count.longest, length)
         if length > self.max_tokens:
             if self.overlong == "error":
                 self.too_long.append((demonstration, length))
                 return
             cut = self.overlong == "truncate"
-            if not cut or not any(row.trained[: self.max_tokens]):
+            if not cut or not any(trained[: self.max_tokens]):
                 reason = "prompt_too_long" if cut else "too_long"
                 self._reject(demonstration, reason, f"{length} tokens, the limit is {self.max_tokens}")
                 count.dropped += 1
                 return
             count.truncated += 1
-            row = replace(row, ids=row.ids[: self.max_tokens], trained=row.trained[: self.max_tokens])
+            ids, trained = ids[: self.max_tokens], trained[: self.max_tokens]
         count.rows += 1
-        count.tokens += len(row.ids)
-        count.trained_tokens += sum(row.trained)
-        self.tokens.append(np.asarray(row.ids, dtype=np.int32))
-        self.trained.append(np.asarray(row.trained, dtype=np.bool_))
-        self.lengths.append(len(row.ids))
+        count.tokens += len(ids)
+        count.trained_tokens += trained.count(1)
+        self.tokens.extend(ids)
+        self.trained += trained
+        self.lengths.append(len(ids))
         self.keys.append(key)
 
     def _reject(self, demonstration: Demonstration, reason: str, detail: str) -> None:
@@ -185,7 +191,11 @@ class Encoding:
         number = {key: i for i, key in enumerate(sorted(set(self.keys)))}
         groups = np.asarray([number[key] for key in self.keys], dtype=np.int32)
         kinds = tuple(" ".join(key) for key in number)
-        return EncodedSet(np.concatenate(self.tokens), np.concatenate(self.trained), offsets, groups, kinds)
+        tokens, trained = (
+            np.frombuffer(self.tokens, dtype=np.int32),
+            np.frombuffer(self.trained, dtype=np.bool_),
+        )
+        return EncodedSet(tokens, trained, offsets, groups, kinds)
 
     def _untrained_problems(self) -> Iterator[Problem]:
         for demonstration in self.untrained[:SHOWN]:
@@ -224,12 +234,10 @@ def encode_demonstrations(
     """
     encoding = Encoding(max_tokens, overlong)
     rows = iter(demonstrations)
-    seen = 0
     while chunk := list(islice(rows, CHUNK)):
-        encoded = encoder.encode([d.messages for d in chunk], count=seen < COUNTED)
+        encoded = encoder.encode([d.messages for d in chunk], count=encoding.seen < COUNTED)
         for demonstration, row in zip(chunk, encoded, strict=True):
             encoding.add(demonstration, row)
-        seen += len(chunk)
     return encoding
 
 
@@ -259,11 +267,12 @@ def sample_segments(encoder: Encoder, demonstration: Demonstration) -> str:
 
 def check_stop_tokens(encoded: EncodedSet, stop_ids: Sequence[int], truncated: int) -> None:
     """Raise `DataError` unless the last trained token of every row is a stop token, but for `truncated` rows."""
-    stops = set(stop_ids)
     missing = 0
-    for i in range(len(encoded)):
-        ids, trained = encoded.row(i)
-        missing += int(ids[np.flatnonzero(trained)[-1]]) not in stops
+    for start in range(0, len(encoded), CHUNK):
+        offsets = encoded.offsets[start : start + CHUNK + 1]
+        places = offsets[0] + np.flatnonzero(encoded.trained[offsets[0] : offsets[-1]])
+        last = places[np.searchsorted(places, offsets[1:]) - 1]  # every row has a trained token
+        missing += int(np.isin(encoded.tokens[last], stop_ids, invert=True).sum())
     if missing > truncated:
         raise DataError(Problem(f"{missing - truncated} rows do not end their answer with the stop token"))
 

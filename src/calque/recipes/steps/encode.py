@@ -65,7 +65,7 @@ class Encode:
         )
 
         encoder = work.workshop.encoder
-        rows = list(read_demonstrations(work.after[self.after[0]] / "demonstrations.jsonl"))
+        rows = read_demonstrations(work.after[self.after[0]] / "demonstrations.jsonl")
         tuning = self.system.tuning
         encoding = encode_demonstrations(
             rows, encoder, max_tokens=tuning.max_tokens, overlong=tuning.overlong
@@ -81,12 +81,13 @@ class Encode:
         write_encoded(encoded, work.folder)
         write_json(work.folder / "lengths.json", lengths)
         write_json(work.folder / "fertility.json", fertility)
-        write_text(work.folder / "sample.json", sample_segments(encoder, rows[0]))
+        if encoding.first is not None:
+            write_text(work.folder / "sample.json", sample_segments(encoder, encoding.first))
         write_jsonl(work.folder / "dropped.jsonl", (row.to_row() for row in encoding.rejected))
         reasons = Counter(row.reason for row in encoding.rejected)
-        counts = {"rows": len(rows), "kept": len(encoded), "dropped": dict(sorted(reasons.items()))}
+        counts = {"rows": encoding.seen, "kept": len(encoded), "dropped": dict(sorted(reasons.items()))}
         write_json(work.folder / "counts.json", counts)
-        work.progress(len(rows), len(rows))
+        work.progress(encoding.seen, encoding.seen)
         return {
             **counts,
             "tokens": int(encoded.offsets[-1]),

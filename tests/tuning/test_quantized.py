@@ -1,0 +1,84 @@
+"""Adapters on weights in 4 bits: what is held, what is learnt, what is counted, and what is refused."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import PeftModel
+from pydantic import ValidationError
+from transformers import AutoModelForCausalLM
+
+from calque.engines.loading import ModelFiles, load_model
+from calque.errors import ModelError
+from calque.tuning.encode import EncodedSet
+from calque.tuning.loop import tune
+from calque.tuning.settings import TuningSettings
+
+
+def test_linear_layers_but_the_head_are_held_in_four_bits(foundry: Any) -> None:
+    files = ModelFiles("m", foundry.model())
+    model, plain = (load_model(files, dtype=torch.float32, quantized=q) for q in (True, False))
+    packed = {name for name, p in model.named_parameters() if p.dtype == torch.uint8}
+    linear = {f"{name}.weight" for name, m in plain.named_modules() if isinstance(m, torch.nn.Linear)}
+    assert packed == linear - {"lm_head.weight"}
+    ids = torch.arange(5, 25)[None]
+    with torch.no_grad():
+        one, other = model(ids).logits, plain(ids).logits
+    assert 0 < float((one - other).norm() / other.norm()) < 0.3, "rounded, but the same model"
+
+
+def test_an_adapter_learns_on_them_and_is_peft_s(
+    foundry: Any, rows: EncodedSet, settings: Any, tmp_path: Path
+) -> None:
+    files, logs = ModelFiles("tiny", foundry.model()), {}
+    for quantized in ("4bit", None):
+        folder = tmp_path / str(quantized)
+        folder.mkdir()
+        tuned = tune(
+            files, rows, settings(quantized=quantized, epochs=4), seed=0, folder=folder, fingerprint={}
+        )
+        logs[quantized] = tuned
+    first, plain = (logs[q].log[0]["loss"] for q in ("4bit", None))
+    assert first != plain
+    assert first == pytest.approx(plain, rel=0.1)
+    assert logs["4bit"].log[-1]["loss"] < first
+    assert (logs["4bit"].parameters, logs["4bit"].trainable) == (logs[None].parameters, logs[None].trainable)
+    base = AutoModelForCausalLM.from_pretrained(files.folder)
+    PeftModel.from_pretrained(base, tmp_path / "4bit" / "adapter")
+
+
+def test_a_killed_run_goes_on_to_the_same_adapter(
+    foundry: Any, rows: EncodedSet, settings: Any, tmp_path: Path
+) -> None:
+    def kill(entry: Any, _: int) -> None:
+        if entry.step == 2:
+            raise KeyboardInterrupt
+
+    files = ModelFiles("tiny", foundry.model())
+    chosen = settings(quantized="4bit", checkpoint_steps=1)
+    written = []
+    for name, stops in (("whole", []), ("killed", [kill])):
+        folder = tmp_path / name
+        folder.mkdir()
+        for on_step in stops:
+            with pytest.raises(KeyboardInterrupt):
+                tune(files, rows, chosen, seed=0, folder=folder, fingerprint={}, on_step=on_step)
+        tune(files, rows, chosen, seed=0, folder=folder, fingerprint={})
+        written.append((folder / "adapter" / "adapter_model.safetensors").read_bytes())
+    assert written[0] == written[1]
+
+
+def test_full_tuning_of_them_is_refused() -> None:
+    with pytest.raises(ValidationError, match="cannot be tuned themselves: set method: lora"):
+        TuningSettings(method="full", quantized="4bit")
+
+
+def test_without_the_package_the_extra_is_named(foundry: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    with pytest.raises(ModelError) as caught:
+        load_model(ModelFiles("m", foundry.model()), dtype=torch.float32, quantized=True)
+    assert 'pip install "calque[quantized]"' in caught.value.problems[0].remedy
