@@ -86,11 +86,11 @@ def loss_function(name: str, model: Any, ids: Any, trained: Any) -> Callable[[],
 
         return with_torch
     if name == "whole":
-        head.token_losses = lambda linear, hidden, labels, _: functional.cross_entropy(  # type: ignore[assignment]
+        head.token_losses = lambda linear, hidden, labels, *_, **__: functional.cross_entropy(  # type: ignore[assignment]
             linear(hidden).float(), labels, reduction="none"
         )
     loss_of = ResponseLoss(model)
-    return lambda: loss_of(ids, positions, wanted).mean()
+    return lambda: loss_of(ids, positions, wanted, alike=True).mean()
 
 
 def run_one(name: str, args: argparse.Namespace) -> None:

@@ -72,6 +72,25 @@ def test_chunks_are_the_whole_and_so_is_the_gradient(
     assert (found["hidden"][[0, 7]] == 0).all()
 
 
+@pytest.mark.parametrize("finish", FINISHES, ids=str)
+def test_losses_that_count_alike_have_the_same_gradient_at_once(
+    monkeypatch: pytest.MonkeyPatch, finish: Finish
+) -> None:
+    monkeypatch.setattr(module, "CHUNK", 3 * 50)
+    torch.manual_seed(0)
+    head, hidden, labels = nn.Linear(8, 50), torch.randn(11, 8), torch.randint(0, 50, (11,))
+    labels[4] = IGNORED
+    found = []
+    for alike in (True, False):
+        head.zero_grad()
+        leaf = hidden.clone().requires_grad_(True)
+        (token_losses(head, leaf, labels, finish, alike=alike).sum() / 7).backward()
+        found.append((leaf.grad, head.weight.grad, head.bias.grad))
+    torch.testing.assert_close(found[0], found[1])
+    with torch.no_grad():
+        assert not token_losses(head, hidden, labels, finish, alike=True).requires_grad
+
+
 def test_losses_in_bf16_are_not_rounded_to_three_digits() -> None:
     torch.manual_seed(0)
     head, hidden, labels = nn.Linear(8, 50).bfloat16(), torch.randn(40, 8).bfloat16(), torch.arange(40)
@@ -91,7 +110,7 @@ def test_a_model_learns_the_same_in_chunks(
     for entries in (1 << 26, 1000):  # all at once; 3 tokens at a time
         monkeypatch.setattr(module, "CHUNK", entries)
         model.zero_grad()
-        loss = ResponseLoss(model)(*given).sum()
+        loss = ResponseLoss(model)(*given, alike=True).sum()
         loss.backward()
         found.append([loss.detach(), *(p.grad for p in model.parameters())])
     assert len(found[0]) == 12 - tied  # the loss, and every parameter once

@@ -52,8 +52,13 @@ class ResponseLoss(nn.Module):
         labels: torch.Tensor,
         starts: torch.Tensor | None = None,
         longest: int = 0,
+        *,
+        alike: bool = False,
     ) -> torch.Tensor:
-        """Loss of each place [n], nought where the label is ignored. `ids` [rows, tokens]; the others as in `batch.Arrays`."""
+        """Loss of each place [n], nought where the label is ignored. `ids` [rows, tokens]; the others as in `batch.Arrays`.
+
+        `alike` promises that all losses will count the same, as in their sum: the head then does less.
+        """
         if self.finish is None:
             logits = self.model(input_ids=ids, use_cache=False).logits.flatten(0, 1)[positions]
             return functional.cross_entropy(logits.float(), labels, reduction="none")
@@ -62,7 +67,7 @@ class ResponseLoss(nn.Module):
         size = max(1, chunked.CHUNK // head.weight.shape[0])
         linear = type(head) is nn.Linear
         if linear and (len(labels) > size or not head.weight.requires_grad):
-            return chunked.token_losses(head, hidden, labels, self.finish)
+            return chunked.token_losses(head, hidden, labels, self.finish, alike=alike)
         if len(labels) <= size:
             return _token_losses(head, hidden, labels, self.finish)
         losses: list[torch.Tensor] = [  # a head with an adapter on it, or of another make

@@ -34,7 +34,7 @@ class Gradient:
         """Add up the gradient of the mean loss over the step's trained tokens; return that loss."""
         sums = []
         for rows in step.micro_batches:
-            losses, _ = self._losses(rows)
+            losses, _ = self._losses(rows, alike=True)
             (losses.sum() / step.trained_tokens).backward()
             sums.append(losses.detach().sum())
         total = math.fsum(map(float, sums))  # read at the end: until then the device need not wait for us
@@ -73,7 +73,7 @@ class Gradient:
         self.loss_of.train()
         return step, self._gathered(step.rows, seen)[0]
 
-    def _losses(self, rows: Rows) -> tuple[Any, torch.Tensor]:
+    def _losses(self, rows: Rows, *, alike: bool = False) -> tuple[Any, torch.Tensor]:
         """Loss of each place, and the row in the micro-batch that it is of (behind the last row for idle places)."""
         arrays, device = collate(self.rows, rows, joined=self.loss_of.joined), self.accelerator.device
         ids, positions, labels, owners = (
@@ -82,7 +82,7 @@ class Gradient:
         )
         starts = None if arrays.starts is None else torch.from_numpy(arrays.starts).to(device)
         with torch.autocast(device.type, dtype=self.dtype, enabled=self.dtype != torch.float32):
-            losses = self.loss_of(ids, positions, labels, starts, arrays.longest)
+            losses = self.loss_of(ids, positions, labels, starts, arrays.longest, alike=alike)
         return losses, owners.remainder(len(rows) + 1)
 
     def _means(self, losses: torch.Tensor, owners: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:

@@ -1,14 +1,14 @@
 """Cross-entropy behind a linear head, a chunk of logits at a time, with the gradient written by hand.
 
 Autograd keeps three or four tensors of the size of the logits, and needs them again for the gradient. Here two stand at
-a time, of one chunk. Under a frozen head the gradient is written while the logits are there, so that no product is
-done twice; a head that is tuned computes them again. PyTorch's own `linear_cross_entropy` does not serve: in bf16 it
+a time, of one chunk. Where it can be the gradient is written while the logits are there, so that no product is done
+twice: under a frozen head, and where all losses will count alike. Else the logits are computed again. PyTorch's own `linear_cross_entropy` does not serve: in bf16 it
 rounds each loss to three digits, and it knows neither a scale nor a soft cap. `benchmarks/vocabulary.py` measures both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,12 +54,48 @@ def finishes(causal: Any) -> Iterator[Finish]:
     yield Finish()
 
 
-def token_losses(head: nn.Linear, hidden: torch.Tensor, labels: torch.Tensor, finish: Finish) -> torch.Tensor:
-    """The loss [n] of each label in fp32, nought where it is `IGNORED`; `hidden` [n, size]."""
+def token_losses(
+    head: nn.Linear, hidden: torch.Tensor, labels: torch.Tensor, finish: Finish, *, alike: bool = False
+) -> torch.Tensor:
+    """The loss [n] of each label in fp32, nought where it is `IGNORED`; `hidden` [n, size].
+
+    `alike` promises that what is made of the losses has the same derivative by each, as their sum has.
+    """
     kind = hidden.device.type
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else head.weight.dtype
-    losses: torch.Tensor = _Losses.apply(hidden, head.weight, head.bias, labels, finish, dtype)
+    parts = (hidden, head.weight, head.bias)
+    needed = [torch.is_grad_enabled() and part is not None and part.requires_grad for part in parts]
+    at_once = alike or not any(needed[1:])
+    losses: torch.Tensor = _Losses.apply(*parts, labels, finish, dtype, needed if at_once else None)
     return losses
+
+
+@dataclass
+class _Gradients:
+    """Gradients of what is needed, filled chunk by chunk: of the hidden states, the weight and the bias."""
+
+    hidden: torch.Tensor | None
+    weight: torch.Tensor | None
+    bias: torch.Tensor | None
+
+    @classmethod
+    def of(cls, parts: Sequence[torch.Tensor | None], needed: Sequence[bool]) -> _Gradients:
+        pairs = zip(parts, needed, strict=True)
+        return cls(*(torch.zeros_like(part) if need and part is not None else None for part, need in pairs))
+
+    def add(self, span: slice, gradient: torch.Tensor, rows: torch.Tensor, weight: torch.Tensor) -> None:
+        """Take in a chunk: its gradient by the head's output in fp32, and what went into the product."""
+        if self.bias is not None:
+            self.bias += gradient.sum(0)
+        gradient = gradient.to(weight.dtype)
+        if self.hidden is not None:
+            self.hidden[span] = gradient @ weight
+        if self.weight is None:
+            return
+        if self.weight.dtype == weight.dtype:
+            self.weight.addmm_(gradient.t(), rows)
+        else:
+            self.weight += gradient.t() @ rows  # added up in the weight's own precision
 
 
 class _Losses(torch.autograd.Function):
@@ -72,44 +108,40 @@ class _Losses(torch.autograd.Function):
         labels: torch.Tensor,
         finish: Finish,
         dtype: torch.dtype,
+        needed: list[bool] | None,
     ) -> torch.Tensor:
-        ctx.finish, ctx.dtype = finish, dtype
-        ctx.frozen = not any(ctx.needs_input_grad[1:3])
-        ahead = torch.empty_like(hidden) if ctx.frozen and ctx.needs_input_grad[0] else None
+        """With `needed` the gradients of these parts are written now, for a derivative of one."""
+        ctx.finish, ctx.dtype, ctx.at_once = finish, dtype, needed is not None
+        written = _Gradients.of((hidden, weight, bias), needed or [False] * 3)
         losses = torch.empty(len(labels), dtype=torch.float32, device=hidden.device)
         with torch.autocast(hidden.device.type, enabled=False):
             used, added = weight.to(dtype), None if bias is None else bias.to(dtype)
             for span in _spans(len(labels), len(weight)):
-                logs, slope = _log_probabilities(hidden[span].to(dtype), used, added, finish)
+                rows = hidden[span].to(dtype)
+                logs, slope = _log_probabilities(rows, used, added, finish)
                 losses[span] = functional.nll_loss(logs, labels[span], ignore_index=IGNORED, reduction="none")
-                if ahead is not None:
-                    ahead[span] = _gradient(logs, slope, labels[span], None, finish).to(dtype) @ used
-        ctx.save_for_backward(*([ahead] if ctx.frozen else [hidden, weight, bias, labels]))
+                if needed is not None and any(needed):
+                    written.add(span, _gradient(logs, slope, labels[span], None, finish), rows, used)
+        kept = (written.hidden, written.weight, written.bias) if ctx.at_once else (hidden, weight, bias)
+        ctx.save_for_backward(*kept, labels)
         return losses
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, upstream: torch.Tensor) -> Any:
-        if ctx.frozen:
-            (ahead,) = ctx.saved_tensors
-            return (ahead * upstream[:, None]).to(ahead.dtype), None, None, None, None, None
         hidden, weight, bias, labels = ctx.saved_tensors
-        of_hidden, of_weight = torch.empty_like(hidden), torch.zeros_like(weight)
-        of_bias = None if bias is None else torch.zeros_like(bias)
+        if ctx.at_once:
+            of_hidden = None if hidden is None else (hidden * upstream[:, None]).to(hidden.dtype)
+            of_others = (None if part is None else part.mul_(upstream[0]) for part in (weight, bias))
+            return of_hidden, *of_others, None, None, None, None
+        written = _Gradients.of((hidden, weight, bias), ctx.needs_input_grad[:3])
         used, added = weight.to(ctx.dtype), None if bias is None else bias.to(ctx.dtype)
         for span in _spans(len(labels), len(weight)):
             rows = hidden[span].to(ctx.dtype)
             logs, slope = _log_probabilities(rows, used, added, ctx.finish)
             gradient = _gradient(logs, slope, labels[span], upstream[span], ctx.finish)
-            if of_bias is not None:
-                of_bias += gradient.sum(0)
-            gradient = gradient.to(ctx.dtype)
-            of_hidden[span] = gradient @ used
-            if ctx.dtype == of_weight.dtype:
-                of_weight.addmm_(gradient.t(), rows)
-            else:
-                of_weight += gradient.t() @ rows  # added up in the weight's own precision
-        return of_hidden, of_weight, of_bias, None, None, None
+            written.add(span, gradient, rows, used)
+        return written.hidden, written.weight, written.bias, None, None, None, None
 
 
 def _spans(rows: int, vocabulary: int) -> Iterator[slice]:
