@@ -113,7 +113,7 @@ def test_a_model_learns_the_same_in_chunks(
         loss = ResponseLoss(model)(*given, alike=True).sum()
         loss.backward()
         found.append([loss.detach(), *(p.grad for p in model.parameters())])
-    assert len(found[0]) == 12 - tied  # the loss, and every parameter once
+    assert len(found[0]) == 13 - tied  # the loss, and every parameter once
     for whole, chunked in zip(*found, strict=True):
         torch.testing.assert_close(chunked, whole, atol=1e-4, rtol=1e-4)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -30,13 +31,15 @@ FORMS = {
     "llama": hub.LlamaConfig(**SIZES),
     "qwen2": hub.Qwen2Config(**SIZES),
     "mistral, window of 8": hub.MistralConfig(**SIZES, sliding_window=8),
-    "gpt2": hub.GPT2Config(300, n_embd=32, n_layer=2, n_head=4, attn_pdrop=0, resid_pdrop=0, embd_pdrop=0),
+    "gpt2": hub.GPT2Config(
+        vocab_size=300, n_embd=32, n_layer=2, n_head=4, attn_pdrop=0, resid_pdrop=0, embd_pdrop=0
+    ),
 }
 
 
 def make(form: Any) -> Any:
     torch.manual_seed(0)
-    model = hub.AutoModelForCausalLM.from_config(form)
+    model = hub.AutoModelForCausalLM.from_config(deepcopy(form))
     for parameter in model.parameters():
         if parameter.ndim > 1:
             nn.init.normal_(parameter, std=0.2)

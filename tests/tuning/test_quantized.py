@@ -10,7 +10,7 @@ import pytest
 import torch
 from peft import PeftModel
 from pydantic import ValidationError
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from calque.engines.loading import ModelFiles, load_model
 from calque.errors import ModelError
@@ -19,8 +19,31 @@ from calque.tuning.loop import tune
 from calque.tuning.settings import TuningSettings
 
 
-def test_linear_layers_but_the_head_are_held_in_four_bits(foundry: Any) -> None:
-    files = ModelFiles("m", foundry.model())
+@pytest.fixture(scope="module")
+def files(foundry: Any, tmp_path_factory: pytest.TempPathFactory) -> ModelFiles:
+    """A random Llama whose layers are as wide as the blocks that are quantized together (64 weights)."""
+    folder = tmp_path_factory.mktemp("model")
+    tokenizer = foundry.tokenizer("bytes")
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    model = LlamaForCausalLM(config)
+    for parameter in model.parameters():
+        if parameter.ndim > 1:
+            torch.nn.init.normal_(parameter, std=0.1)
+    model.save_pretrained(folder)
+    return ModelFiles("tiny", folder)
+
+
+def test_linear_layers_but_the_head_are_held_in_four_bits(files: ModelFiles) -> None:
     model, plain = (load_model(files, dtype=torch.float32, quantized=q) for q in (True, False))
     packed = {name for name, p in model.named_parameters() if p.dtype == torch.uint8}
     linear = {f"{name}.weight" for name, m in plain.named_modules() if isinstance(m, torch.nn.Linear)}
@@ -28,13 +51,13 @@ def test_linear_layers_but_the_head_are_held_in_four_bits(foundry: Any) -> None:
     ids = torch.arange(5, 25)[None]
     with torch.no_grad():
         one, other = model(ids).logits, plain(ids).logits
-    assert 0 < float((one - other).norm() / other.norm()) < 0.3, "rounded, but the same model"
+    assert 0 < float((one - other).norm() / other.norm()) < 0.5, "rounded, but the same model"
 
 
 def test_an_adapter_learns_on_them_and_is_peft_s(
-    foundry: Any, rows: EncodedSet, settings: Any, tmp_path: Path
+    files: ModelFiles, rows: EncodedSet, settings: Any, tmp_path: Path
 ) -> None:
-    files, logs = ModelFiles("tiny", foundry.model()), {}
+    logs = {}
     for quantized in ("4bit", None):
         folder = tmp_path / str(quantized)
         folder.mkdir()
@@ -52,13 +75,12 @@ def test_an_adapter_learns_on_them_and_is_peft_s(
 
 
 def test_a_killed_run_goes_on_to_the_same_adapter(
-    foundry: Any, rows: EncodedSet, settings: Any, tmp_path: Path
+    files: ModelFiles, rows: EncodedSet, settings: Any, tmp_path: Path
 ) -> None:
     def kill(entry: Any, _: int) -> None:
         if entry.step == 2:
             raise KeyboardInterrupt
 
-    files = ModelFiles("tiny", foundry.model())
     chosen = settings(quantized="4bit", checkpoint_steps=1)
     written = []
     for name, stops in (("whole", []), ("killed", [kill])):

@@ -27,7 +27,7 @@ _joined: ContextVar[bool] = ContextVar("joined", default=False)
 
 def install(model: Any) -> bool:
     """Let `model` take rows end to end, if it now uses `sdpa`; all else goes there as before."""
-    if model.config._attn_implementation != "sdpa":
+    if model.config._attn_implementation not in ("sdpa", NAME):
         return False
     AttentionInterface.register(NAME, joined_row_attention)
     AttentionMaskInterface.register(NAME, _mask)
