@@ -12,7 +12,7 @@ from peft import PeftModel
 from pydantic import ValidationError
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
-from calque.engines.loading import ModelFiles, load_model
+from calque.engines.loading import ModelFiles, load_model, load_tokenizer
 from calque.errors import ModelError
 from calque.tuning.encode import EncodedSet
 from calque.tuning.loop import tune
@@ -72,6 +72,21 @@ def test_an_adapter_learns_on_them_and_is_peft_s(
     assert (logs["4bit"].parameters, logs["4bit"].trainable) == (logs[None].parameters, logs[None].trainable)
     base = AutoModelForCausalLM.from_pretrained(files.folder)
     PeftModel.from_pretrained(base, tmp_path / "4bit" / "adapter")
+
+
+def test_the_adapter_is_that_of_the_rounded_weights(
+    files: ModelFiles, rows: EncodedSet, settings: Any, tmp_path: Path
+) -> None:
+    rounded = load_model(files, dtype=torch.float32, quantized=True).dequantize()
+    rounded.save_pretrained(tmp_path / "rounded")
+    load_tokenizer(files).save_pretrained(tmp_path / "rounded")
+    found = []
+    for name, base, quantized in (("a", files, "4bit"), ("b", ModelFiles("r", tmp_path / "rounded"), None)):
+        (tmp_path / name).mkdir()
+        chosen = settings(quantized=quantized, lora={"target_modules": "all-linear"})
+        tuned = tune(base, rows, chosen, seed=0, folder=tmp_path / name, fingerprint={})
+        found.append([(step["loss"], step["gradient_norm"]) for step in tuned.log])
+    torch.testing.assert_close(torch.tensor(found[0]), torch.tensor(found[1]), rtol=2e-3, atol=0)
 
 
 def test_a_killed_run_goes_on_to_the_same_adapter(

@@ -164,7 +164,12 @@ def load_model(
     if missing := sorted(found["missing_keys"]):
         message = f"the weights are not whole: {len(missing)} tensors are missing, {missing[0]} for one"
         raise ModelError(Problem(message, files.name, remedy=AGAIN))
-    return (model if quantized else model.to(device)).eval()
+    if not quantized:
+        return model.to(device).eval()
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False  # a product for answering that has no gradient
+    return model.eval()
 
 
 def _four_bit(dtype: torch.dtype) -> Any:

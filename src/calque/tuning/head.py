@@ -66,7 +66,8 @@ def token_losses(
     parts = (hidden, head.weight, head.bias)
     needed = [torch.is_grad_enabled() and part is not None and part.requires_grad for part in parts]
     at_once = alike or not any(needed[1:])
-    losses: torch.Tensor = _Losses.apply(*parts, labels, finish, dtype, needed if at_once else None)
+    apply: Any = _Losses.apply
+    losses: torch.Tensor = apply(*parts, labels, finish, dtype, needed if at_once else None)
     return losses
 
 
