@@ -3,8 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
-from calque.corpora.writing import atomic, json_line, write_json, write_jsonl
+from calque.corpora.writing import atomic, json_line, open_to_all, write_json, write_jsonl
 
 
 def test_a_file_takes_its_name_when_it_is_whole(tmp_path: Path) -> None:
@@ -37,3 +39,11 @@ def test_rows_are_one_line_each_whatever_is_in_them(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         write_json(tmp_path / "b.json", {"a": float("nan")})
     assert not (tmp_path / "b.json").exists()
+
+
+def test_weights_are_open_to_whom_the_folder_is(tmp_path: Path) -> None:
+    save_file({"w": torch.zeros(2)}, tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text("{}")
+    tmp_path.chmod(0o750)
+    open_to_all(tmp_path)
+    assert (tmp_path / "model.safetensors").stat().st_mode & 0o777 == 0o640

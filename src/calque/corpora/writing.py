@@ -40,6 +40,13 @@ def fsync_folder(folder: str | Path) -> None:
         os.close(handle)
 
 
+def open_to_all(folder: str | Path) -> None:
+    """Let those who may read a folder read its weights: safetensors shuts its files to all but their owner."""
+    mode = Path(folder).stat().st_mode & 0o666
+    for path in Path(folder).rglob("*.safetensors"):
+        path.chmod(mode)
+
+
 def write_bytes(path: str | Path, content: bytes) -> None:
     """Write bytes, atomically."""
     with atomic(path) as stream:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from calque.corpora.writing import fsync_folder
+from calque.corpora.writing import fsync_folder, open_to_all
 from calque.errors import Problem, UsageError
 
 MARK = "calque_export.json"  # stands in every export: only such a folder may be replaced
@@ -46,6 +46,7 @@ def placed(out: Path, *, force: bool) -> Iterator[Path]:
         raise UsageError(Problem(f"cannot be written to: {error.strerror}", str(out))) from None
     try:
         yield partial
+        open_to_all(partial)
         for path in sorted(partial.rglob("*")):
             _flush(path)
         refuse_taken(out, force=force)

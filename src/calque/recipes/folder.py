@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from calque.corpora.writing import fsync_folder, write_json
+from calque.corpora.writing import fsync_folder, open_to_all, write_json
 from calque.errors import Problem, RunError
 from calque.recipes.hashes import Hashes
 from calque.recipes.record import FILE, Inputs, Record, outputs_of, read_record, versions
@@ -89,6 +89,7 @@ class RunFolder:
     def finish(self, name: str, inputs: Inputs, counts: dict[str, Any]) -> Record:
         """Flush the step's files to disk, write its record and give the folder its name."""
         folder = self._aside("partial", name, inputs)
+        open_to_all(folder)
         for path in sorted(folder.rglob("*")):
             _flush(path)
         record = Record(name, inputs, outputs_of(folder, self.hashes, settled=True), counts, versions())
