@@ -37,16 +37,18 @@ def diversify(
     count: int,
     *,
     clusters: int | None = None,
+    vectors: Vectors | None = None,
     seed: int,
 ) -> Diversified:
     """`count` of the instructions: equal shares of k-means clusters, in a cluster the highest rated first.
 
     As many as there are, if there are not more. `clusters` is their number, by default one for each 50 taken, at most
-    1,000. Equal ratings are taken in an order drawn by seed.
+    1,000. `vectors` are those of the instructions, by default of their hashed words. Equal ratings are taken in an order
+    drawn by seed.
     """
     count = min(count, len(instructions))
     k = min(clusters or max(2, min(MOST_CLUSTERS, count // CLUSTER)), max(1, len(instructions)))
-    labels = clustered(embed(instructions, seed=seed), k, seed=seed)
+    labels = clustered(embed(instructions, seed=seed) if vectors is None else vectors, k, seed=seed)
     drawn = [rank(seed, "diversify", text) for text in instructions]
     order = sorted(range(len(instructions)), key=lambda i: (-ratings[i], drawn[i]))
     members: dict[int, list[int]] = {}

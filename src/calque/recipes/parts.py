@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from calque.corpora.seed_rows import ALL_ROWS, SeedRows
+from calque.curation.sentence_embedding import lacking
+from calque.recipes.document import Loc
 from calque.recipes.finding import Finder
 from calque.recipes.resolved import ResolvedPart
-from calque.recipes.schema import CrossLingualPart, Part, Recipe, ReversedPart
+from calque.recipes.schema import CrossLingualPart, Part, Recipe, ReversedPart, SelectedPart
 
 
 class Parts:
@@ -43,6 +45,24 @@ class Parts:
         }
         return fields.get(part.view, "parallel"), target if part.language == "x" else part.language
 
+    def _found(self, name: str) -> Part:
+        """A part, its embedding as seen from here; what that lacks is told."""
+        part = self.recipe.demonstrate[name]
+        if not isinstance(part, SelectedPart) or part.embedding is None:
+            return part
+        loc: Loc = ("demonstrate", name, "embedding")
+        if not part.diverse:
+            problem = self.finder.places.problem(
+                loc, "nothing is embedded unless diverse is true", "say diverse: true"
+            )
+            self.finder.problems.append(problem)
+        if (told := lacking(part.embedding.model))[0]:
+            self.finder.problems.append(self.finder.places.problem(loc, *told))
+        place = self.finder.folder / Path(part.embedding.model).expanduser()
+        if not place.is_dir():
+            return part
+        return part.model_copy(update={"embedding": part.embedding.model_copy(update={"model": str(place)})})
+
     def _rows(self, part: Part) -> SeedRows:
         refine = self.recipe.curate.refine
         if isinstance(part, CrossLingualPart | ReversedPart) and refine is not None:
@@ -70,7 +90,7 @@ class Parts:
         field, code = self.source(name, target)
         label = f"{name}-{code}"
         if label not in self.made:
-            part, sources = self.recipe.demonstrate[name], self.recipe.sources
+            part, sources = self._found(name), self.recipe.sources
             files: tuple[Path, ...] = ()
             pairs = seed = None
             parallel = [

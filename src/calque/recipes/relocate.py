@@ -44,6 +44,10 @@ def relocated(read: Read, target: Path) -> dict[str, Any]:
         model["path"] = moved(model["path"])
     if model["template"].endswith((".yaml", ".yml")):
         model["template"] = moved(model["template"])
+    for part in value["demonstrate"].values():
+        embedding = part.get("embedding")
+        if embedding and (read.folder / Path(embedding["model"]).expanduser()).is_dir():
+            embedding["model"] = moved(embedding["model"])
     for name in ("instructions", "translations", "parallel", "seed", "passages"):
         sources = value["sources"][name]
         for code in sources:

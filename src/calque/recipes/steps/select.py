@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from calque.corpora.cross_lingual_files import read_cross_lingual
 from calque.corpora.demonstration_files import read_demonstrations, write_demonstrations
@@ -16,6 +16,9 @@ from calque.recipes.resolved import ResolvedPart
 from calque.recipes.schema import SelectedPart
 from calque.recipes.steps import Work
 from calque.records import CrossLingualPair, Rejected, with_score
+
+if TYPE_CHECKING:
+    from calque.curation.embedding import Vectors
 
 QUANTILES = (0, 0.1, 0.5, 0.9, 1)
 
@@ -34,7 +37,6 @@ class Select:
     seed: int
 
     kind: ClassVar[Literal["select"]] = "select"
-    files: ClassVar[tuple[Path, ...]] = ()
     model: ClassVar[Literal[""]] = ""
     resumes: ClassVar[bool] = False
 
@@ -46,8 +48,21 @@ class Select:
     @property
     def settings(self) -> dict[str, Any]:
         """What is taken."""
-        settings = self.settings_of.model_dump(mode="json", exclude={"view", "round", "language"})
+        settings = self.settings_of.model_dump(
+            mode="json", exclude={"view", "round", "language", "embedding"}
+        )
+        if (embedding := self.settings_of.embedding) is not None:
+            settings["embedding"] = "a folder" if self.files else [embedding.model, embedding.revision]
         return {**settings, "language": self.part.language, "seed": self.seed}
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The model that embeds, where it lies in a folder."""
+        from calque.curation.sentence_embedding import place_of
+
+        embedding = self.settings_of.embedding
+        place = place_of(embedding.model) if embedding is not None else None
+        return tuple(sorted(path for path in place.rglob("*") if path.is_file())) if place else ()
 
     @property
     def after(self) -> tuple[str, ...]:
@@ -120,10 +135,19 @@ class Select:
             worth,
             count,
             clusters=self.settings_of.clusters,
+            vectors=self._vectors([pairs[i].instruction for i in pool]),
             seed=self.seed,
         )
         write_json(folder / "figures.json", found.figures)
         return [pool[i] for i in found.taken]
+
+    def _vectors(self, instructions: Sequence[str]) -> Vectors | None:
+        from calque.curation.sentence_embedding import sentence_vectors
+
+        embedding = self.settings_of.embedding
+        if embedding is None:
+            return None
+        return sentence_vectors(instructions, embedding.model, embedding.revision)
 
     @property
     def _score(self) -> Literal["rating", "perplexity"]:
