@@ -172,11 +172,15 @@ def test_members_of_a_zip_archive_are_named(tmp_path: Path) -> None:
         archive.writestr("d/b.jsonl", '{"context": "Due."}\n{}\n')
         archive.writestr("d/a.txt", "Uno.")
         archive.writestr("d/c.png", b"\x89PNG")
-    one, two, three = read(tmp_path / "a.zip")
+        archive.writestr("__MACOSX/d/._a.txt", b"\x00\x05\x16\x07")
+    system, one, two, three, picture = read(tmp_path / "a.zip")
     assert one == Passage("Uno.", "it", Provenance("a.zip/d/a.txt", 1))
     assert two == Passage("Due.", "it", Provenance("a.zip/d/b.jsonl", 1))
     assert isinstance(three, Rejected)
     assert (three.file, three.row, three.reason) == ("a.zip/d/b.jsonl", 2, "missing_field")
+    for left_out, name in ((system, "__MACOSX/d/._a.txt"), (picture, "d/c.png")):
+        assert isinstance(left_out, Rejected)
+        assert (left_out.file, left_out.reason) == (f"a.zip/{name}", "unknown_form")
 
 
 def test_a_bad_line_takes_its_paragraph_with_it_and_no_other(tmp_path: Path) -> None:

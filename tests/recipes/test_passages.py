@@ -172,7 +172,10 @@ def test_a_folder_gives_the_text_below_it_and_a_language_that_is_not_asked_for_n
         str(native / "recipe.yaml"), [f"passages={{it: {native / 'texts'}, th: {native / 'texts'}}}"]
     )
     prepared = prepare(read_)
-    assert prepared.resolved.notes == ("passages in th are left out: it is none of the languages",)
+    assert prepared.resolved.notes == (
+        "texts: 1 file of no known form left out, such as image.png",
+        "passages in th are left out: it is none of the languages",
+    )
     assert [step.name for step in prepared.steps] == ["passages-it"]
     assert [path.name for path in prepared.steps[0].files] == ["d.txt", "c.md"]
 

@@ -57,8 +57,8 @@ def read_passages(*sources: PassageFiles) -> Iterator[Passage | Rejected]:
     """The passages of all files, in order. Reading goes on behind a broken file, so that all are named at once.
 
     Reasons: `empty`; `binary` (control characters: no text); `too_large` (over 2,000,000 bytes); `invalid_utf8`,
-    `invalid_json`, `missing_field`, `wrong_type`. A file that is broken, of no known form, or without any text is a
-    `DataError`.
+    `invalid_json`, `missing_field`, `wrong_type`; `unknown_form` (a member of an archive that is no text). A file that is
+    broken, of no known form, or without any text is a `DataError`.
     """
     problems: list[Problem] = []
     for files, path in ((source, path) for source in sources for path in source.paths):
@@ -139,10 +139,12 @@ def _unzipped(path: Path, files: PassageFiles) -> Iterator[Passage | Rejected]:
             problem = f"the zip archive is damaged or cut off ({broken})"
             raise DataError(Problem(problem, str(path), remedy="fetch it again")) from broken
         for number, member in enumerate(members):
+            inside = Path(member.filename)
             name = f"{path.name}/{member.filename}"
-            unpacked = Path(folder) / f"{number}-{Path(member.filename).name}"
-            if form_of(unpacked) not in (*_PLAIN, *_JSON, ".parquet") or unpacked.name.startswith("."):
+            if inside.name[0] in "._" or form_of(inside) not in (*_PLAIN, *_JSON, ".parquet"):
+                yield Rejected(name, 1, "unknown_form", f"no text is read from {inside.name}")
                 continue
+            unpacked = Path(folder) / f"{number}-{inside.name}"
             try:
                 with archive.open(member) as packed, unpacked.open("wb") as out:
                     shutil.copyfileobj(packed, out)

@@ -27,12 +27,16 @@ from calque.recipes.sources import (
 
 
 class Finder:
-    """Finds files; what is not there becomes one of `problems`, with the place where the recipe names it."""
+    """Finds files; what is not there becomes one of `problems`, with the place where the recipe names it.
+
+    `notes` tell what lies in folders of native text and is not read.
+    """
 
     def __init__(self, folder: Path, places: Places) -> None:
         self.folder = folder
         self.places = places
         self.problems: list[Problem] = []
+        self.notes: list[str] = []
 
     def files(self, loc: Loc, names: Files, code: str) -> tuple[Path, ...]:
         """Files and folders that the setting at `loc` names for the language `code`."""
@@ -137,11 +141,13 @@ class Finder:
         """A file itself; of a folder the files of native text."""
         if not path.is_dir():
             return [path]
-        found = sorted(
-            p for p in path.rglob("*") if p.is_file() and p.name[0] not in "._" and has_known_form(p)
-        )
+        below = sorted(p for p in path.rglob("*") if p.is_file() and p.name[0] not in "._")
+        found = [p for p in below if has_known_form(p)]
         if not found:
             self.problems.append(self.places.problem(loc, f"{path}: there is no text in this folder"))
+        elif others := [p for p in below if not has_known_form(p)]:
+            files = "1 file" if len(others) == 1 else f"{len(others)} files"
+            self.notes.append(f"{path.name}: {files} of no known form left out, such as {others[0].name}")
         return found
 
     def _by_range(self, loc: Loc, names: Files, code: str) -> dict[str, Path]:
