@@ -14,20 +14,31 @@ SURE = 0.9  # that an instruction is in another language than English: short one
 
 
 def draw_passages(passages: Sequence[Passage], amount: Amount, seed: int) -> list[Passage]:
-    """So many passages, in their order; under one seed fewer are part of more."""
+    """So many passages, or a share of them, in their order; of fewer all. Under one seed fewer are part of more."""
     if amount == "all":
         return list(passages)
     order = sorted(range(len(passages)), key=lambda i: rank(seed, "passages", passages[i].id))
-    return [passages[i] for i in sorted(order[: wanted(amount, len(passages), "passages")])]
+    return [passages[i] for i in sorted(order[: drawn(amount, len(passages))])]
+
+
+def drawn(amount: Amount, there: int) -> int:
+    """How many passages of `there` are drawn: a count is that of a language that has as many."""
+    return wanted(min(amount, there) if isinstance(amount, int) else amount, there, "passages")
 
 
 def candidate(passage: Passage, written: Mapping[str, Any], seen: set[str]) -> CrossLingualPair | Rejected:
     """The pair, its id added to `seen`; or why there is none.
 
     Reasons: `prompt_too_long` (no room in the model's context), `empty`, `unfinished` (cut off by the limit), `not_english`,
-    `repeats_the_text` (a passage of more than a few words stands in it whole), `duplicate`.
+    `repeats_the_text` (a passage of more than a few words stands in it whole), `duplicate`; and why a request to another
+    model was not answered (`failure`).
     """
-    text, source = str(written["text"]), passage.provenance
+    source = passage.provenance
+    if "failure" in written:
+        return Rejected(
+            source.dataset, source.row, str(written["failure"]), str(written["detail"]), passage.text[:500]
+        )
+    text = str(written["text"])
     pair = CrossLingualPair(text, passage.text, passage.language, source)
     reason = _wrong(text, passage, written)
     if not reason and pair.id in seen:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from calque.engines import Engine, Progress
 from calque.prompts.cross_lingual import LEVELS, rating_request, rating_tokens
-from calque.records import CrossLingualPair
+from calque.records import Conversation, CrossLingualPair
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,14 @@ def rate(
     engine: Engine, pairs: Sequence[CrossLingualPair], *, progress: Progress | None = None
 ) -> list[Rating | None]:
     """A rating of each pair; None where it does not fit the model's context."""
-    asked = [rating_request(p.instruction, p.input, p.response, p.language) for p in pairs]
-    scores = engine.choose(asked, [rating_tokens()] * len(asked), progress=progress)
+    scores = engine.choose(*rating_requests(pairs), progress=progress)
     return [rating_of(row) if row else None for row in scores]
+
+
+def rating_requests(pairs: Sequence[CrossLingualPair]) -> tuple[list[Conversation], list[tuple[str, ...]]]:
+    """What an evaluator is asked of each pair, and the answers among which it chooses."""
+    asked = [rating_request(p.instruction, p.input, p.response, p.language) for p in pairs]
+    return asked, [rating_tokens()] * len(asked)
 
 
 def rating_of(log_likelihoods: Sequence[float]) -> Rating:

@@ -25,9 +25,10 @@ def instruction_request(instruction: str, material: str, language: str, origin: 
     return Message("user", f"{instruction} {suffix}", "en", input=material)
 
 
-def reversed_request(text: str, language: str) -> Message:
-    """A text in `language`, and the question which instruction it answers."""
-    asked = str(_texts()["reversed"]).format(language=language_of(language).name)
+def reversed_request(text: str, language: str, *, tuned: bool = True) -> Message:
+    """A text in `language`, and the question which instruction it answers; one that is not `tuned` for it is told more."""
+    wording = _texts()["reversed" if tuned else "reversed_untuned"]
+    asked = str(wording).format(language=language_of(language).name)
     return Message("user", asked, "en", input=text)
 
 

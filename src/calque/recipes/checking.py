@@ -29,7 +29,8 @@ def check(name: str, changes: Sequence[str], out: Path | None = None) -> Iterato
     recipe, problems = prepared.read.recipe, list[Problem]()
     with TemporaryDirectory(prefix="calque-check-") as scratch:
         line, workshop, tokenises = _model(prepared, Path(scratch), problems)
-        lines = [line, *_data(prepared.steps, workshop, tokenises, Path(scratch), problems)]
+        counts: dict[str, Mapping[str, Any]] = {}
+        lines = [line, *_data(prepared.steps, workshop, tokenises, Path(scratch), problems, counts)]
     lines += _benchmarks(prepared.steps, problems)
     problems += without_key(prepared.steps)
     if problems:
@@ -37,7 +38,7 @@ def check(name: str, changes: Sequence[str], out: Path | None = None) -> Iterato
     yield f"recipe {recipe.name}: {', '.join(recipe.languages)}, seed {recipe.seed}"
     yield from (f"note: {note}" for note in prepared.resolved.notes)
     yield from lines
-    yield from told_before(prepared.steps)
+    yield from told_before(prepared.steps, counts)
     for system in prepared.resolved.systems:
         if system.served is not None:
             way = (
@@ -84,12 +85,19 @@ def _model(prepared: Prepared, scratch: Path, problems: list[Problem]) -> tuple[
 
 
 def _data(
-    steps: Sequence[Step], workshop: Workshop, tokenises: bool, scratch: Path, problems: list[Problem]
+    steps: Sequence[Step],
+    workshop: Workshop,
+    tokenises: bool,
+    scratch: Path,
+    problems: list[Problem],
+    done: dict[str, Mapping[str, Any]],
 ) -> Iterator[str]:
-    """Lines on every step on data that could be carried out, in `scratch`; faults are added to `problems`."""
-    done: set[str] = set()
+    """Lines on every step on data that could be carried out, in `scratch`; faults are added to `problems`.
+
+    The counts of what was `done` are added there, by the names of the steps.
+    """
     for step in steps:
-        possible = step.kind in EARLY and done.issuperset(step.after) and (tokenises or step.model == "")
+        possible = step.kind in EARLY and done.keys() >= set(step.after) and (tokenises or step.model == "")
         if not possible:
             continue  # what it needs has failed, which is told
         (scratch / step.name).mkdir()
@@ -101,7 +109,7 @@ def _data(
         except CalqueError as error:
             problems += error.problems
             continue
-        done.add(step.name)
+        done[step.name] = counts
         yield from _lines(step, counts, work.folder)
 
 

@@ -18,8 +18,10 @@ _WORKSHOP = "recipes/steps/workshop.py"
 _OTHERS = "recipes/steps/other_engines.py"
 _CHUNKS = "recipes/steps/chunks.py"
 _BESIDE = {
-    **dict.fromkeys(("encode", "evaluate", "measure"), (_WORKSHOP,)),
-    **dict.fromkeys(("generate", "answer", "rate", "perplexity"), (_WORKSHOP, _CHUNKS)),
+    **dict.fromkeys(("encode", "evaluate"), (_WORKSHOP,)),
+    **dict.fromkeys(("generate", "answer", "rate"), (_WORKSHOP, _CHUNKS, _OTHERS)),
+    "measure": (_WORKSHOP, _OTHERS),
+    "perplexity": (_WORKSHOP, _CHUNKS),
     "evaluate_served": (_OTHERS, "recipes/steps/evaluate.py"),
     "judge": (_WORKSHOP, _OTHERS),
 }

@@ -11,6 +11,7 @@ from calque.recipes.document import Loc
 from calque.recipes.finding import Finder
 from calque.recipes.judging import AnyModel, LocalModel, ServerModel
 from calque.recipes.links import unknown
+from calque.recipes.refine import Answering, Rater, Writing
 from calque.recipes.schema import Recipe
 
 
@@ -38,6 +39,43 @@ def keys_not_set(models: Iterable[ServerModel]) -> Iterator[Problem]:
         if model.key and not os.environ.get(model.key, "").strip():
             message = f"the environment variable {model.key}, which should hold the server's key, is not set"
             yield Problem(message, model.server, remedy=f"export {model.key}=…")
+
+
+def engines_of_rounds(recipe: Recipe, finder: Finder) -> None:
+    """Tell what is wrong with the models that rounds of refinement name."""
+    refine = recipe.curate.refine
+    if refine is None:
+        return
+    roles: list[tuple[str, Writing | Answering | Rater]] = [
+        ("writing", refine.writing),
+        ("answering", refine.answering),
+        ("rating", refine.rating),
+    ]
+    for role, said in roles:
+        loc, name = ("curate", "refine", role), said.engine
+        if name is None:
+            if said.budget is not None:
+                remedy = f"say curate.refine.{role}.engine=NAME, or leave the budget out"
+                finder.problems.append(
+                    finder.places.problem((*loc, "budget"), "there is no engine to pay for", remedy)
+                )
+            continue
+        engine = recipe.engines.get(name)
+        if engine is None:
+            known = list(recipe.engines)
+            finder.problems.append(unknown(finder.places, loc, ("engine",), "engine", name, known)[1])
+        elif said.budget is not None and getattr(engine, "price", None) is None:
+            remedy = f"say engines.{name}.price={{read: …, written: …}}"
+            message = f"what {name} costs is not known"
+            finder.problems.append(finder.places.problem((*loc, "budget"), message, remedy))
+        elif role == "rating" and isinstance(engine, ServerModel) and not engine.compares:
+            by = "by chat completions" if engine.template == "chat" else "without echo"
+            message = f"{name} answers {by}, which does not tell how likely each rating is"
+            remedy = (
+                f"say engines.{name}.template=plain where the server offers /completions with echo, or name a model of "
+                "this machine"
+            )
+            finder.problems.append(finder.places.problem((*loc, "engine"), message, remedy))
 
 
 def known_answers(recipe: Recipe, finder: Finder, codes: Sequence[str]) -> dict[str, tuple[Path, ...]]:

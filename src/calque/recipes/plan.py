@@ -13,11 +13,12 @@ from calque.recipes.refinement import refinement_steps
 from calque.recipes.resolved import Resolved, ResolvedSystem
 from calque.recipes.schema import RatedPart, SelectedPart
 from calque.recipes.steps import Step
-from calque.recipes.steps.contamination import Contamination
+from calque.recipes.steps.contamination import CandidateContamination, Contamination
 from calque.recipes.steps.demonstrate import Demonstrate
 from calque.recipes.steps.encode import Encode
 from calque.recipes.steps.evaluate import Evaluate, is_asked
 from calque.recipes.steps.evaluate_served import EvaluateServed
+from calque.recipes.steps.generate import Generate
 from calque.recipes.steps.judge import judges
 from calque.recipes.steps.mix import Mix
 from calque.recipes.steps.passages import Passages
@@ -39,6 +40,12 @@ def plan(resolved: Resolved, template: str) -> tuple[Step, ...]:
     made_by = {part.name: part.step for part in resolved.parts}
     early = {step.name for step in steps}
     late: list[Step] = list(refinement_steps(resolved, template))
+    codes = tuple(step.language for step in late if isinstance(step, Generate))
+    if codes and tuned:
+        candidates = CandidateContamination(
+            (), (), resolved.benchmarks, recipe.contamination, recipe.evaluate, codes
+        )
+        late.insert(len(codes), candidates)
     for system in tuned:
         parts = tuple(made_by[name] for name in system.mix)
         mixed = Mix(system, parts, recipe.seed, drops)

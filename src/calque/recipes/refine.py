@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_serializer, field_validator
 
 from calque.curation.settings import Worst as Kind
+from calque.recipes.names import Name
 from calque.recipes.sources import Form
 from calque.tuning.settings import TuningSettings
 
@@ -17,9 +18,49 @@ Share = Annotated[float, Field(ge=0)]
 Amount = Annotated[int, Field(ge=0)] | Annotated[float, Field(gt=0, le=1)] | Literal["all"]
 
 
-class Writing(Form):
-    """How a model writes instructions or answers."""
+class Rater(Form):
+    """Another model that rates candidates, in place of an evaluator that is tuned anew in each round."""
 
+    engine: Name | None = Field(
+        None,
+        description="name of one of `engines`, which must tell log-likelihoods: a model here, or a server whose /completions "
+        "has echo, with a template; null = an evaluator tuned on pseudo-ratings",
+    )
+    may_fail: float = Field(
+        0.02,
+        ge=0,
+        le=1,
+        description="share of requests to the engine that may stay unanswered; more of them end the run, to be asked again",
+    )
+    budget: float | None = Field(None, gt=0, description="most that its ratings may cost, as of `writing`")
+
+
+class Answering(Form):
+    """Another model that answers seed instructions, for level 2, in place of the newest follower."""
+
+    engine: Name | None = Field(None, description="name of one of `engines`; null = the newest follower")
+    may_fail: float = Field(0.02, ge=0, le=1, description="as of `rating`")
+    budget: float | None = Field(None, gt=0, description="most that its answers may cost, as of `writing`")
+
+
+class Writing(Form):
+    """How a model writes instructions or answers, and which model writes the instructions."""
+
+    engine: Name | None = Field(
+        None,
+        description="name of one of `engines` that writes the instructions; null = a generator tuned on the seed",
+    )
+    may_fail: float = Field(
+        0.02,
+        ge=0,
+        le=1,
+        description="share of requests to the engine that may stay unanswered; more of them end the run, to be asked again",
+    )
+    budget: float | None = Field(
+        None,
+        gt=0,
+        description="most that all its instructions may cost together, in the currency of its price; what it may not hold for ends the run",
+    )
     instruction_tokens: int = Field(128, ge=1, description="longest instruction, in tokens")
     response_tokens: int = Field(512, ge=1, description="longest answer to a seed instruction, in tokens")
     temperature: float = Field(
@@ -69,7 +110,7 @@ class Refine(Form):
 
     rounds: int = Field(3, ge=1, description="rounds at most")
     keep: Amount = Field(0.25, description="candidates kept in each round, of each language")
-    passages: Amount = Field("all", description="passages of each language that get an instruction")
+    passages: Amount = Field("all", description="passages of each language that get an instruction, at most")
     seed: Amount = Field("all", description="seed pairs of each language that are learnt from")
     held_out: float = Field(
         0.5,
@@ -105,7 +146,11 @@ class Refine(Form):
         description="no further round where so large a share of what is kept was kept before",
     )
     score_rounds: bool = Field(True, description="score the follower of every round on the benchmarks")
-    writing: Writing = Field(Writing(), description="how instructions and answers are written")
+    writing: Writing = Field(
+        Writing(), description="how instructions and answers are written, and by which model"
+    )
+    answering: Answering = Field(Answering(), description="another model that answers for level 2")
+    rating: Rater = Field(Rater(), description="another model that rates")
     generator: TuningSettings = Field(TuningSettings(), description="settings of `tuning` that differ for it")
     follower: TuningSettings = Field(TuningSettings(), description="… for the followers of the rounds")
     evaluator: TuningSettings = Field(TuningSettings(), description="… for the evaluators")

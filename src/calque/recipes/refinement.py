@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 from calque.corpora.seed_pairs import SeedFiles
 from calque.recipes.refine import Refine
@@ -11,6 +12,7 @@ from calque.recipes.rounds import GENERATOR, evaluator, follower, kept
 from calque.recipes.schema import Recipe, SelectedPart
 from calque.recipes.steps import Step
 from calque.recipes.steps.answer import Answer
+from calque.recipes.steps.asking import Other
 from calque.recipes.steps.generate import Generate
 from calque.recipes.steps.measure import Measure
 from calque.recipes.steps.perplexity import Perplexity
@@ -26,25 +28,37 @@ def refinement_steps(resolved: Resolved, template: str) -> Iterator[Step]:
     recipe, refine = resolved.recipe, resolved.recipe.curate.refine
     if refine is None:
         return
-    generator = next(system for system in resolved.systems if system.name == GENERATOR)
+    writer = _other(resolved, "writing")
+    generator = writer or next(system for system in resolved.systems if system.name == GENERATOR)
     texts = [given.language for given in resolved.passages if given.language in recipe.languages]
     for code in texts:
         yield Generate(generator, code, refine, recipe, template)
     seeds = {
         part.language: part.seed
         for part in resolved.parts
-        if part.part.view == "reversed" and part.rows.side == "tuned" and part.seed is not None
+        if part.part.view == "cross-lingual" and part.rows.side == "tuned" and part.seed is not None
     }
     for number in range(1, resolved.rounds.measured + 1):
-        yield from _ratings(number, seeds, refine, recipe, template)
+        yield from _ratings(number, seeds, refine, resolved, template)
         ratings = tuple(f"ratings-{number}-{code}" for code in seeds)
-        yield Measure(number, evaluator(number), ratings, refine, recipe, template)
+        rater = _other(resolved, "rating") or evaluator(number)
+        yield Measure(number, rater, ratings, refine, recipe, template)
         if number <= resolved.rounds.full:
-            yield from (Rate(number, code, evaluator(number), recipe, template) for code in texts)
+            yield from (Rate(number, code, rater, recipe, template) for code in texts)
     chosen = [(part, part.part) for part in resolved.parts if isinstance(part.part, SelectedPart)]
     foreseen = {part.language for part, settings in chosen if settings.by == "perplexity"}
     yield from (Perplexity(code, follower(0), recipe, template) for code in texts if code in foreseen)
     yield from (select(part, settings, recipe) for part, settings in chosen)
+
+
+def _other(resolved: Resolved, role: Literal["writing", "answering", "rating"]) -> Other | None:
+    """The model that does it in place of one that is tuned here, if the recipe names one."""
+    refine = resolved.recipe.curate.refine
+    said = getattr(refine, role)
+    if said.engine is None:
+        return None
+    field = f"curate.refine.{role}"
+    return Other(said.engine, resolved.engines[said.engine], field, said.may_fail, said.budget)
 
 
 def select(part: ResolvedPart, settings: SelectedPart, recipe: Recipe) -> Select:
@@ -58,11 +72,12 @@ def select(part: ResolvedPart, settings: SelectedPart, recipe: Recipe) -> Select
 
 
 def _ratings(
-    number: int, seeds: dict[str, SeedFiles], refine: Refine, recipe: Recipe, template: str
+    number: int, seeds: dict[str, SeedFiles], refine: Refine, resolved: Resolved, template: str
 ) -> Iterator[Step]:
     """What the models of a round make of the seed, and the pseudo-ratings made of that."""
-    turned = refine.middle == "generator"
-    newest = GENERATOR if turned else follower(number - 1)
+    recipe, turned = resolved.recipe, refine.middle == "generator"
+    newest: str | Other = GENERATOR if turned else follower(number - 1)
+    newest = _other(resolved, "writing" if turned else "answering") or newest
     older = follower(number - 2) if number > 1 else ""
     middles = {code: Answer(newest, turned, files, refine, recipe, template) for code, files in seeds.items()}
     earlier = {code: Answer(older, False, files, refine, recipe, template) for code, files in seeds.items()}

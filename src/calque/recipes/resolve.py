@@ -15,7 +15,7 @@ from calque.recipes.document import Loc, Places, in_order
 from calque.recipes.finding import Finder
 from calque.recipes.links import Links, unknown
 from calque.recipes.mistakes import plain
-from calque.recipes.others import engines_of, known_answers, template_from
+from calque.recipes.others import engines_of, engines_of_rounds, known_answers, template_from
 from calque.recipes.parts import Parts
 from calque.recipes.refine import Amount
 from calque.recipes.resolved import Resolved, ResolvedBenchmark, ResolvedPassages, ResolvedSystem, called
@@ -63,7 +63,7 @@ class _Resolver:
         self.places = places
         self.finder = Finder(folder, places)
         self.problems: list[Problem] = self.finder.problems
-        self.notes: list[str] = []
+        self.notes: list[str] = self.finder.notes
         self.parts = Parts(recipe, self.finder)
 
     def resolve(self) -> Resolved:
@@ -85,6 +85,7 @@ class _Resolver:
         codes = [] if judging is None else self._languages([*judging.languages, "en"])
         self._served_are_asked(systems, benchmarks)
         known = known_answers(self.recipe, self.finder, codes)
+        engines_of_rounds(self.given, self.finder)
         if self.problems:
             raise RecipeError(*in_order(self.problems))
         self.notes += _not_asked(systems, benchmarks)

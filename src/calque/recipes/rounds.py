@@ -128,14 +128,15 @@ def _parts(refine: Refine, rounds: Rounds) -> dict[str, Part]:
 
 def _systems(refine: Refine, rounds: Rounds) -> dict[str, System]:
     scored: list[str] | None = None if refine.score_rounds else []
-    systems = {
-        GENERATOR: System(mix={"seed-reversed": "all"}, tuning=refine.generator, together=True, scored_in=[])
-    }
+    systems: dict[str, System] = {}
+    if refine.writing.engine is None:
+        reversed_: dict[str, Amount] = {"seed-reversed": "all"}
+        systems[GENERATOR] = System(mix=reversed_, tuning=refine.generator, together=True, scored_in=[])
     needed = rounds.full if refine.score_rounds else rounds.measured - 1
     for number in range(needed + 1):
         mix: dict[str, Amount] = {"seed-tuned": "all", **({kept(number): "all"} if number else {})}
         systems[follower(number)] = System(mix=mix, tuning=refine.follower, together=True, scored_in=scored)
-    for number in range(1, rounds.measured + 1):
+    for number in range(1, rounds.measured + 1) if refine.rating.engine is None else ():
         rated: dict[str, Amount] = {f"rated-{number}": "all"}
         systems[evaluator(number)] = System(mix=rated, tuning=refine.evaluator, together=True, scored_in=[])
     return systems

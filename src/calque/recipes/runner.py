@@ -143,7 +143,8 @@ class _Run:
         early = early_of(steps)
         self._all_faults_at_once(early)
         late = [step for step in steps if step not in early]
-        for line in told_before(step for step in steps if not self._stands(step)):
+        counts = {name: record.counts for name, record in self.records.items()}
+        for line in told_before((step for step in steps if not self._stands(step)), counts):
             self.watcher.note(line)
         self._preflight(late)
         while late:

@@ -52,7 +52,7 @@ class Example:
 class Contamination:
     """`rows` of training data were held against `sets`; `when_found` is what the recipe says is done.
 
-    `made_later` are parts that were not there yet: nobody has looked at them.
+    `made_later` are parts that were not there yet.
     """
 
     rows: int

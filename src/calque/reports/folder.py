@@ -75,6 +75,7 @@ def read_run(folder: Path) -> Run:
         judged=tuple(pair for place in judging if (pair := read_judged(place))),
         judge_quality=tuple(known for place in judging if (known := read_quality(place))),
         contamination=read_contamination(folder / "steps" / "contamination"),
+        candidate_contamination=read_contamination(folder / "steps" / "contamination-candidates"),
     )
 
 

@@ -190,6 +190,7 @@ class Run:
     judged: tuple[JudgedPair, ...] = ()
     judge_quality: tuple[Quality, ...] = ()
     contamination: Contamination | None = None
+    candidate_contamination: Contamination | None = None
 
     @property
     def unfinished(self) -> tuple[str, ...]:

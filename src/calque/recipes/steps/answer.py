@@ -12,24 +12,27 @@ from calque.corpora.ledger import Ledger
 from calque.corpora.seed_pairs import SeedFiles
 from calque.corpora.seed_rows import SeedRows, seed_rows
 from calque.corpora.writing import write_json
+from calque.curation.written import plain
+from calque.engines import Failure
 from calque.prompts.cross_lingual import instruction_request, reversed_request
 from calque.recipes.refine import Refine
 from calque.recipes.schema import Recipe
 from calque.recipes.steps import Work
+from calque.recipes.steps.asking import Other
 from calque.recipes.steps.chunks import in_chunks
 from calque.recipes.steps.demonstrate import seed_settings
 from calque.recipes.steps.encode import template_files, template_settings
-from calque.records import CrossLingualPair
+from calque.records import CrossLingualPair, Rejected
 
 
 @dataclass(frozen=True)
 class Answer:
     """Ask a model, greedily, what it answers to a seed instruction, or (`turned`) which instruction a seed text answers.
 
-    `system` is empty for the base model as it is.
+    `system` is one that was tuned here, empty for the base model as it is, or another model.
     """
 
-    system: str
+    system: str | Other
     turned: bool
     seed_files: SeedFiles
     refine: Refine
@@ -37,26 +40,40 @@ class Answer:
     template: str
 
     kind: ClassVar[Literal["answer"]] = "answer"
-    model: ClassVar[Literal["weights"]] = "weights"
     resumes: ClassVar[bool] = True
 
     @property
     def name(self) -> str:
-        """`answer-SYSTEM-LANG`."""
-        return f"answer-{self.system or 'base'}-{self.seed_files.language}"
+        """`answer-SYSTEM-LANG`, or `answer-by-ENGINE-LANG`."""
+        who = f"by-{self.system.name}" if isinstance(self.system, Other) else self.system or "base"
+        return f"answer-{who}-{self.seed_files.language}"
+
+    @property
+    def model(self) -> Literal["weights", ""]:
+        """The base model's weights, unless another model answers."""
+        return "" if isinstance(self.system, Other) else "weights"
 
     @property
     def settings(self) -> dict[str, Any]:
         """Which pairs, and how the model is asked."""
-        writing = self.refine.writing
-        return {
+        said = {
             "language": self.seed_files.language,
             **seed_settings(self.seed_files, self._rows, self.recipe.seed),
             "turned": self.turned,
-            "tokens": writing.instruction_tokens if self.turned else writing.response_tokens,
+            "tokens": self._tokens,
+        }
+        if isinstance(self.system, Other):
+            return {**said, **self.system.settings}
+        return {
+            **said,
             "precision": self.recipe.evaluate.precision,
             **template_settings(self.recipe.model),
         }
+
+    @property
+    def _tokens(self) -> int:
+        writing = self.refine.writing
+        return writing.instruction_tokens if self.turned else writing.response_tokens
 
     @property
     def _rows(self) -> SeedRows:
@@ -64,13 +81,14 @@ class Answer:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The seed, and the template, if it is a file of one's own."""
-        return (*self.seed_files.paths, *template_files(self.template))
+        """The seed; the other model's, where it lies in a folder; and the template, if it is a file of one's own."""
+        others = self.system.files if isinstance(self.system, Other) else template_files(self.template)
+        return (*self.seed_files.paths, *others)
 
     @property
     def after(self) -> tuple[str, ...]:
         """The tuned model, if it is one."""
-        return (f"tune-{self.system}",) if self.system else ()
+        return (f"tune-{self.system}",) if self.system and not isinstance(self.system, Other) else ()
 
     def preflight(self) -> str:
         """Nothing: the parts made from the seed have been read by then."""
@@ -80,26 +98,50 @@ class Answer:
         """Write seed.jsonl, answers.jsonl, dropped.jsonl and counts.json. Row i of answers.jsonl is of row i of seed.jsonl."""
         with Ledger(work.folder / "dropped.jsonl") as ledger:
             pairs = seed_rows(self.seed_files, self._rows, self.recipe.seed, ledger)
+            if isinstance(self.system, Other):
+                pairs, made = self._by_another(self.system, pairs, work, ledger)
+            else:
+                made = self._by_system(self.system, pairs, work)
             counts = ledger.counts()
-        tokens, progress = self.settings["tokens"], work.counted(len(pairs))
-
-        def write(some: Sequence[CrossLingualPair]) -> list[dict[str, Any]]:
-            tuned = work.after[self.after[0]] if self.after else None
-            engine = work.workshop.engine(self.system, tuned, self.recipe.evaluate.precision)
-            answers = engine.complete(
-                [(self._asked(p),) for p in some], max_new_tokens=tokens, progress=progress
-            )
-            return [cross_lingual_row(self._made(p, a.text)) for p, a in zip(some, answers, strict=True)]
-
-        made = [cross_lingual_pair(row) for _, row in in_chunks(work.folder, pairs, write)]
         write_cross_lingual(work.folder / "seed.jsonl", pairs)
         write_cross_lingual(work.folder / "answers.jsonl", made)
         write_json(work.folder / "counts.json", counts)
         return counts
 
+    def _by_another(
+        self, model: Other, pairs: Sequence[CrossLingualPair], work: Work, ledger: Ledger
+    ) -> tuple[list[CrossLingualPair], list[CrossLingualPair]]:
+        """The pairs that were answered, and the answers."""
+        asked = [(self._asked(pair),) for pair in pairs]
+        answers = model.complete(work, asked, max_new_tokens=self._tokens)
+        both: list[tuple[CrossLingualPair, CrossLingualPair]] = []
+        for pair, answer in zip(pairs, answers, strict=True):
+            if isinstance(answer, Failure):
+                source = pair.provenance
+                ledger.drop(Rejected(source.dataset, source.row, answer.reason, answer.detail))
+            else:
+                both.append((pair, self._made(pair, plain(answer.text) if self.turned else answer.text)))
+        return [pair for pair, _ in both], [made for _, made in both]
+
+    def _by_system(
+        self, system: str, pairs: Sequence[CrossLingualPair], work: Work
+    ) -> list[CrossLingualPair]:
+        progress = work.counted(len(pairs))
+
+        def write(some: Sequence[CrossLingualPair]) -> list[dict[str, Any]]:
+            tuned = work.after[self.after[0]] if self.after else None
+            engine = work.workshop.engine(system, tuned, self.recipe.evaluate.precision)
+            answers = engine.complete(
+                [(self._asked(p),) for p in some], max_new_tokens=self._tokens, progress=progress
+            )
+            return [cross_lingual_row(self._made(p, a.text)) for p, a in zip(some, answers, strict=True)]
+
+        return [cross_lingual_pair(row) for _, row in in_chunks(work.folder, pairs, write)]
+
     def _asked(self, pair: CrossLingualPair) -> Any:
         if self.turned:
-            return reversed_request(pair.response, pair.language)
+            tuned = not isinstance(self.system, Other)
+            return reversed_request(pair.response, pair.language, tuned=tuned)
         return instruction_request(pair.instruction, pair.input, pair.language, "seed")
 
     def _made(self, pair: CrossLingualPair, text: str) -> CrossLingualPair:

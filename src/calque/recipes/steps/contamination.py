@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from calque.contamination.find import Asked, Finder, Hit
 
 NAME = "contamination"
+CANDIDATES = "contamination-candidates"
 EXCERPT = 300  # characters of either side that are kept of a hit
 REMEDY = (
     "take these rows out of the training data, or say contamination.when_found=drop: "
@@ -30,7 +31,10 @@ REMEDY = (
 
 @dataclass(frozen=True)
 class Contamination:
-    """Look in all demonstrations for all that is asked; `made_later` are parts that are not there yet, and are not looked at."""
+    """Look in all demonstrations for all that is asked; `made_later` are parts that are not there yet.
+
+    All of these are made of candidates, which `CandidateContamination` looks at.
+    """
 
     parts: tuple[ResolvedPart, ...]
     made_later: tuple[str, ...]
@@ -92,9 +96,9 @@ class Contamination:
         finder = Finder(list(self._asked()), measure)
         rows = 0
         hits: list[tuple[str, Hit]] = []
-        for part, step in zip(self.parts, self.after, strict=True):
-            read = _Counted(read_demonstrations(work.after[step] / "demonstrations.jsonl"))
-            hits += [(part.name, hit) for hit in finder.scan(read)]
+        for part, demonstrations in self._read(work):
+            read = _Counted(demonstrations)
+            hits += [(part, hit) for hit in finder.scan(read)]
             rows += read.rows
             work.progress(rows, 0)
         firm = [(part, hit) for part, hit in hits if hit.kind in FIRM]
@@ -114,6 +118,11 @@ class Contamination:
         }
         write_json(work.folder / "counts.json", counts)
         return counts
+
+    def _read(self, work: Work) -> Iterator[tuple[str, Iterator[Demonstration]]]:
+        """Each part by its name, and its rows."""
+        for part, step in zip(self.parts, self.after, strict=True):
+            yield part.name, read_demonstrations(work.after[step] / "demonstrations.jsonl")
 
     def _asked(self) -> Iterator[Asked]:
         from calque.contamination.find import Asked
@@ -140,6 +149,31 @@ class Contamination:
                     item.provenance.dataset,
                     item.provenance.row,
                 )
+
+
+@dataclass(frozen=True)
+class CandidateContamination(Contamination):
+    """Look in all candidates, once instructions have been written for them: what is selected is some of these.
+
+    In `hits.jsonl` the parts are called `candidates-LANG`; ids are those of the demonstrations that are made of them.
+    """
+
+    languages: tuple[str, ...] = ()
+
+    name: ClassVar[str] = CANDIDATES
+
+    @property
+    def after(self) -> tuple[str, ...]:
+        """The steps that write the instructions."""
+        return tuple(f"generate-{code}" for code in self.languages)
+
+    def _read(self, work: Work) -> Iterator[tuple[str, Iterator[Demonstration]]]:
+        from calque.corpora.cross_lingual_files import read_cross_lingual
+        from calque.demonstrations.cross_lingual import cross_lingual_demonstrations
+
+        for code, step in zip(self.languages, self.after, strict=True):
+            pairs = read_cross_lingual(work.after[step] / "candidates.jsonl")
+            yield f"candidates-{code}", cross_lingual_demonstrations(pairs, "web")
 
 
 class _Counted:
@@ -205,14 +239,14 @@ def _row(finder: Finder, part: str, hit: Hit) -> dict[str, Any]:
     }
 
 
-def contaminated(folder: Path, part: str) -> dict[str, str]:
-    """The ids of a part's rows that hold a question, with what they hold in words."""
+def contaminated(folder: Path, part: str = "") -> dict[str, str]:
+    """The ids of a part's rows, or of all, that hold a question, with what they hold in words."""
     from calque.contamination.find import FIRM
 
     found: dict[str, str] = {}
     for line in (folder / "hits.jsonl").read_text(encoding="utf-8").split("\n")[:-1]:
         row = json.loads(line)
-        if row["part"] == part and row["kind"] in FIRM:
+        if part in ("", row["part"]) and row["kind"] in FIRM:
             found.setdefault(row["id"], f"{row['set']}, {row['item'] or 'a question'}: {WORDS[row['kind']]}")
     return found
 
@@ -228,4 +262,4 @@ def summary(counts: Mapping[str, Any]) -> Iterator[str]:
             yield f"    {one['set']}: {one['rows'].get('same', 0):,} rows hold a prompt of it"
     yield from (f"    note: {trap}" for trap in counts["traps"])
     if counts["made_later"]:
-        yield f"    note: not looked at, for they are made later: {', '.join(counts['made_later'])}"
+        yield f"    note: looked at once they are made: {', '.join(counts['made_later'])}"

@@ -1,8 +1,11 @@
-"""Passages of one language to candidates: an English instruction for each, written by the generator (X-Instruction)."""
+"""Passages of one language to candidates: an English instruction for each, written by the generator (X-Instruction).
+
+The generator is a system that was tuned for it, or another model of the recipe (`curate.refine.writing.engine`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -11,30 +14,34 @@ from calque.corpora.cross_lingual_files import write_cross_lingual
 from calque.corpora.ledger import Ledger
 from calque.corpora.passage_files import stored_passages
 from calque.corpora.writing import write_json
-from calque.engines import Sampling
+from calque.curation.written import plain
+from calque.engines import Completion, Failure, Sampling
 from calque.errors import DataError, Problem
 from calque.prompts.cross_lingual import reversed_request
 from calque.recipes.refine import Refine
 from calque.recipes.resolved import ResolvedSystem
 from calque.recipes.schema import Recipe
 from calque.recipes.steps import Work
+from calque.recipes.steps.asking import Expected, Other
 from calque.recipes.steps.chunks import in_chunks
 from calque.recipes.steps.encode import template_files, template_settings
 from calque.records import Passage
+
+WRITTEN = ("instruction_tokens", "temperature", "top_p", "top_k")  # of how it is written
+WORDING = 500  # characters of the request, more or less
 
 
 @dataclass(frozen=True)
 class Generate:
     """Ask the generator which instruction each passage answers."""
 
-    generator: ResolvedSystem
+    generator: ResolvedSystem | Other
     language: str
     refine: Refine
     recipe: Recipe
     template: str
 
     kind: ClassVar[Literal["generate"]] = "generate"
-    model: ClassVar[Literal["weights"]] = "weights"
     resumes: ClassVar[bool] = True
 
     @property
@@ -43,26 +50,44 @@ class Generate:
         return f"generate-{self.language}"
 
     @property
+    def model(self) -> Literal["weights", ""]:
+        """The base model's weights, unless another model writes."""
+        return "" if isinstance(self.generator, Other) else "weights"
+
+    @property
     def settings(self) -> dict[str, Any]:
         """How it is asked and how it writes, and how many passages are taken."""
+        said = self.refine.writing.model_dump(mode="json", include=set(WRITTEN))
+        said |= {"language": self.language, "passages": self.refine.passages, "seed": self.recipe.seed}
+        if isinstance(self.generator, Other):
+            return {**said, **self.generator.settings}
         return {
-            "language": self.language,
-            "passages": self.refine.passages,
-            **self.refine.writing.model_dump(mode="json", exclude={"response_tokens"}),
+            **said,
             "precision": self.recipe.evaluate.precision,
-            "seed": self.recipe.seed,
             **template_settings(self.recipe.model),
         }
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The template, if it is a file of one's own."""
-        return template_files(self.template)
+        """The other model's, where it lies in a folder; and the template, if it is a file of one's own."""
+        return self.generator.files if isinstance(self.generator, Other) else template_files(self.template)
 
     @property
     def after(self) -> tuple[str, ...]:
-        """The generator, and the passages."""
-        return (f"tune-{self.generator.name}", f"passages-{self.language}")
+        """The passages, and the generator, if it is tuned."""
+        tuned = () if isinstance(self.generator, Other) else (f"tune-{self.generator.name}",)
+        return (f"passages-{self.language}", *tuned)
+
+    def expected(self, counts: Mapping[str, Any]) -> Expected:
+        """What is asked of another model at most, by the counts of the passages."""
+        from calque.curation.generate import drawn
+
+        if not isinstance(self.generator, Other):
+            return Expected(0, 0, 0, None)
+        kept = max(1, int(counts["kept"]))
+        requests = drawn(self.refine.passages, int(counts["kept"]))
+        characters = requests * (WORDING + counts["characters"] / kept)
+        return self.generator.expected(requests, characters, self.refine.writing.instruction_tokens)
 
     def preflight(self) -> str:
         """Nothing to look at from outside."""
@@ -72,7 +97,7 @@ class Generate:
         """Write candidates.jsonl, dropped.jsonl and counts.json."""
         from calque.curation.generate import candidate, draw_passages
 
-        stored = list(stored_passages(work.after[self.after[1]] / "passages.parquet"))
+        stored = list(stored_passages(work.after[self.after[0]] / "passages.parquet"))
         passages = draw_passages(stored, self.refine.passages, self.recipe.seed)
         seen: set[str] = set()
         with Ledger(work.folder / "dropped.jsonl") as ledger:
@@ -84,6 +109,8 @@ class Generate:
             reasons = ", ".join(f"{n} × {reason}" for reason, n in ledger_counts["dropped"].items())
             message = f"no instruction that the generator wrote for {self.language} can be used ({reasons})"
             remedy = "tune the generator longer or on more seed pairs (curate.refine.generator), or give it more room"
+            if isinstance(self.generator, Other):
+                remedy = "look at what it wrote (dropped.jsonl of the step), and give it more room"
             raise DataError(Problem(message, remedy=remedy))
         write_cross_lingual(work.folder / "candidates.jsonl", found)
         counts = {**ledger_counts, "rows": len(stored)}
@@ -93,19 +120,34 @@ class Generate:
         return counts
 
     def _written(self, passages: Sequence[Passage], work: Work) -> Iterator[tuple[Passage, dict[str, Any]]]:
-        writing, progress = self.refine.writing, work.counted(len(passages))
+        writing, generator = self.refine.writing, self.generator
         sampling = None
         if writing.temperature > 0:
             sampling = Sampling(writing.temperature, writing.top_p, writing.top_k, self.recipe.seed)
+        if isinstance(generator, Other):
+            asked = [(reversed_request(passage.text, passage.language, tuned=False),) for passage in passages]
+            answers = generator.complete(
+                work, asked, max_new_tokens=writing.instruction_tokens, sampling=sampling
+            )
+            for passage, answer in zip(passages, answers, strict=True):
+                if isinstance(answer, Failure):
+                    yield passage, {"failure": answer.reason, "detail": answer.detail}
+                else:
+                    yield passage, {**_row(answer), "text": plain(answer.text)}
+            return
+        progress = work.counted(len(passages))
 
         def write(some: Sequence[Passage]) -> list[dict[str, Any]]:
-            engine = work.workshop.engine(
-                self.generator.name, work.after[self.after[0]], self.recipe.evaluate.precision
-            )
+            tuned = work.after[f"tune-{generator.name}"]
+            engine = work.workshop.engine(generator.name, tuned, self.recipe.evaluate.precision)
             asked = [(reversed_request(passage.text, passage.language),) for passage in some]
             answers = engine.complete(
                 asked, max_new_tokens=writing.instruction_tokens, sampling=sampling, progress=progress
             )
-            return [{"text": a.text, "tokens": a.tokens, "finished": a.finished} for a in answers]
+            return [_row(answer) for answer in answers]
 
-        return in_chunks(work.folder, passages, write)
+        yield from in_chunks(work.folder, passages, write)
+
+
+def _row(answer: Completion) -> dict[str, Any]:
+    return {"text": answer.text, "tokens": answer.tokens, "finished": answer.finished}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -10,11 +10,15 @@ from typing import Any, ClassVar, Literal
 from calque.corpora.cross_lingual_files import cross_lingual_pair
 from calque.corpora.json_rows import read_rows
 from calque.corpora.writing import write_json
+from calque.curation.rating import Rating
+from calque.engines import Failure
 from calque.errors import Problem, RunError
 from calque.recipes.refine import Refine
 from calque.recipes.schema import Recipe
 from calque.recipes.steps import Work
+from calque.recipes.steps.asking import Other
 from calque.recipes.steps.encode import template_files, template_settings
+from calque.recipes.steps.rate import by_another
 from calque.records import CrossLingualPair, Rejected
 
 
@@ -23,14 +27,13 @@ class Measure:
     """Rate the rows that were kept apart, of all languages, and hold the ratings against their levels."""
 
     round: int
-    evaluator: str
+    evaluator: str | Other
     ratings: tuple[str, ...]
     refine: Refine
     recipe: Recipe
     template: str
 
     kind: ClassVar[Literal["measure"]] = "measure"
-    model: ClassVar[Literal["weights"]] = "weights"
     resumes: ClassVar[bool] = False
 
     @property
@@ -39,8 +42,15 @@ class Measure:
         return f"measure-{self.round}"
 
     @property
+    def model(self) -> Literal["weights", ""]:
+        """The base model's weights, unless another model rates."""
+        return "" if isinstance(self.evaluator, Other) else "weights"
+
+    @property
     def settings(self) -> dict[str, Any]:
         """What is asked of the evaluator."""
+        if isinstance(self.evaluator, Other):
+            return {"least_auc": self.refine.least_auc, **self.evaluator.settings}
         return {
             "least_auc": self.refine.least_auc,
             "precision": self.recipe.evaluate.precision,
@@ -49,13 +59,14 @@ class Measure:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The template, if it is a file of one's own."""
-        return template_files(self.template)
+        """The other model's, where it lies in a folder; and the template, if it is a file of one's own."""
+        return self.evaluator.files if isinstance(self.evaluator, Other) else template_files(self.template)
 
     @property
     def after(self) -> tuple[str, ...]:
         """The evaluator, and the pseudo-ratings."""
-        return (f"tune-{self.evaluator}", *self.ratings)
+        tuned = () if isinstance(self.evaluator, Other) else (f"tune-{self.evaluator}",)
+        return (*tuned, *self.ratings)
 
     def preflight(self) -> str:
         """Nothing to look at from outside."""
@@ -64,16 +75,14 @@ class Measure:
     def carry_out(self, work: Work) -> dict[str, Any]:
         """Write quality.json and counts.json. Raises `RunError` for an evaluator that does not tell the worst from the best."""
         from calque.curation.evaluator import fault, quality
-        from calque.curation.rating import rate
         from calque.curation.rounds import cannot_tell
 
         rows = [row for step in self.ratings for row in _rows(work.after[step] / "measure.jsonl")]
-        engine = work.workshop.engine(
-            self.evaluator, work.after[f"tune-{self.evaluator}"], self.recipe.evaluate.precision
-        )
-        ratings = rate(engine, [pair for _, pair in rows])
+        ratings = self._rated([pair for _, pair in rows], work)
         given = [
-            (level, rating) for (level, _), rating in zip(rows, ratings, strict=True) if rating is not None
+            (level, rating)
+            for (level, _), rating in zip(rows, ratings, strict=True)
+            if isinstance(rating, Rating)
         ]
         try:
             found = quality([level for level, _ in given], [rating for _, rating in given])
@@ -83,17 +92,28 @@ class Measure:
         if reason := fault(found, self.refine.least_auc):
             message = f"the evaluator of round {self.round} is of no use: {reason}"
             remedy = (
-                "tune it longer or on more (curate.refine.evaluator, held_out, worst, more seed pairs), or ask less of it "
+                "let another model rate, or ask less of it (curate.refine.least_auc)"
+                if isinstance(self.evaluator, Other)
+                else "tune it longer or on more (curate.refine.evaluator, held_out, worst, more seed pairs), or ask less of it "
                 "(curate.refine.least_auc): what it rates best would be no better than what is drawn at random"
             )
             raise RunError(Problem(message, remedy=remedy))
         stop = cannot_tell(found)
         write_json(work.folder / "quality.json", {"round": self.round, **found.to_row(), "stop": stop})
-        dropped = {"prompt_too_long": len(rows) - len(given)} if len(given) < len(rows) else {}
+        reasons = ["prompt_too_long" if r is None else r.reason for r in ratings if not isinstance(r, Rating)]
+        dropped = {reason: reasons.count(reason) for reason in sorted(set(reasons))}
         counts = {"rows": len(rows), "kept": len(given), "dropped": dropped}
         write_json(work.folder / "counts.json", counts)
         work.progress(len(rows), len(rows))
         return {**counts, "stop": stop}
+
+    def _rated(self, pairs: list[CrossLingualPair], work: Work) -> Sequence[Rating | Failure | None]:
+        from calque.curation.rating import rate
+
+        if isinstance(self.evaluator, Other):
+            return by_another(self.evaluator, pairs, work)
+        tuned = work.after[f"tune-{self.evaluator}"]
+        return rate(work.workshop.engine(self.evaluator, tuned, self.recipe.evaluate.precision), pairs)
 
 
 def _rows(path: Path) -> Iterator[tuple[int, CrossLingualPair]]:

@@ -13,8 +13,8 @@ from calque.demonstrations.mixture import Part, mix
 from calque.errors import DataError, Problem
 from calque.recipes.resolved import ResolvedSystem
 from calque.recipes.steps import Work
+from calque.recipes.steps.contamination import CANDIDATES, contaminated
 from calque.recipes.steps.contamination import NAME as CONTAMINATION
-from calque.recipes.steps.contamination import contaminated
 from calque.records import Demonstration, Rejected
 
 
@@ -45,7 +45,8 @@ class Mix:
     @property
     def after(self) -> tuple[str, ...]:
         """The steps that make the parts, in the mixture's order; and what rows hold questions, where such are dropped."""
-        return (*self.parts, CONTAMINATION) if self.drops_contaminated else self.parts
+        looked = dict.fromkeys(map(_looked_at_by, self.parts)) if self.drops_contaminated else ()
+        return (*self.parts, *looked)
 
     def preflight(self) -> str:
         """Nothing to look at from outside."""
@@ -81,7 +82,10 @@ class Mix:
 
     def _clean(self, part: str, step: str, work: Work, dropped: list[Rejected]) -> Iterator[Demonstration]:
         """The part's rows; those that hold what is asked, where they are to be dropped, are added to `dropped`."""
-        found = contaminated(work.after[CONTAMINATION], part) if self.drops_contaminated else {}
+        found: dict[str, str] = {}
+        if self.drops_contaminated:
+            by = _looked_at_by(step)
+            found = contaminated(work.after[by], part if by == CONTAMINATION else "")
         for row in read_demonstrations(work.after[step] / "demonstrations.jsonl"):
             if row.id in found:
                 source = row.provenance
@@ -95,3 +99,8 @@ class Mix:
     def _named(self, problem: Problem) -> Problem:
         """The problem with the system it is of: parts are shared."""
         return replace(problem, message=f"system {self.system.name}: {problem.message}")
+
+
+def _looked_at_by(step: str) -> str:
+    """The step that has looked for questions in what a step makes: of what is selected, in the candidates."""
+    return CANDIDATES if step.startswith("select-") else CONTAMINATION
