@@ -4,19 +4,23 @@ The prompts of a batch run together, padded on the left; their keys and values a
 and the answers run behind them, padded on the right. The first token of an answer is predicted by the prompt's end, so
 that where all answers are of one token nothing else runs at all. What keeps no keys and values of every position (state
 space models, linear attention) is given prompt and answer as one row each.
+
+Where a model can be run in `passes`, prompts that begin alike share that too, and nothing is padded (`score_in_passes`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Any
 
+import numpy as np
 import torch
 from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 
 from calque.engines.padding import padded, positions
+from calque.engines.passes import Passes, Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,47 @@ class Asked:
 
     prompt: list[int]
     answers: list[list[int]]
+
+
+def score_in_passes(
+    passes: Passes, asked: Sequence[Asked], logits: int
+) -> Iterator[tuple[int, tuple[float, ...]]]:
+    """(place in `asked`, log-likelihoods in nats of its answers), as passes end; `logits` are held at a time at most."""
+    order = sorted(range(len(asked)), key=lambda i: asked[i].prompt)
+    rows = [_rows(asked[i]) for i in order]
+    for begin, end, trunk in passes.cut(rows, logits):
+        found = _in_one_pass(passes, [asked[i] for i in order[begin:end]], rows[begin:end], trunk)
+        yield from zip(order[begin:end], found, strict=True)
+    passes.forget()
+
+
+def _rows(one: Asked) -> Rows:
+    """A prompt with each of its answers, less the last token; answers of one token need nothing but the prompt."""
+    begun = sorted({tuple(answer[:-1]) for answer in one.answers})
+    return Rows(len(one.prompt), [np.array([*one.prompt, *more]) for more in begun])
+
+
+@torch.inference_mode()
+def _in_one_pass(
+    passes: Passes, asked: Sequence[Asked], rows: Sequence[Rows], trunk: int
+) -> list[tuple[float, ...]]:
+    flat = [row for of in rows for row in of.rows]
+    logits, which, _ = passes.run(flat, trunk, [len(row) - of.prompt + 1 for of in rows for row in of.rows])
+    places: list[np.ndarray[Any, Any]] = []
+    tokens: list[int] = []
+    at = 0
+    for one, of in zip(asked, rows, strict=True):
+        begun = {tuple(row[of.prompt :].tolist()): which[at + j] for j, row in enumerate(of.rows)}
+        at += len(of.rows)
+        for answer in one.answers:
+            places.append(begun[tuple(answer[:-1])])
+            tokens += answer
+    where = torch.from_numpy(np.concatenate(places)).to(logits.device)
+    chosen = logits[where, torch.tensor(tokens, device=logits.device)] - logits.logsumexp(-1)[where]
+    begins = list(accumulate((len(of) for of in places), initial=0))
+    sums = np.add.reduceat(chosen.double().cpu().numpy(), begins[:-1]).tolist()
+    ends = list(accumulate((len(one.answers) for one in asked), initial=0))
+    return [tuple(sums[start:end]) for start, end in pairwise(ends)]
 
 
 @torch.inference_mode()

@@ -21,10 +21,16 @@ NAME = "calque_one_token"
 
 
 class Columns(Cache):  # type: ignore[misc]
-    """A cache of transformers' for `rows` rows in `width` columns, of which [first, end) are in use."""
+    """A cache of transformers' for `rows` rows in `width` columns, of which [first, end) are in use.
 
-    def __init__(self, rows: int, width: int, dtype: torch.dtype, device: torch.device) -> None:
+    No row that enters is longer than `longest`.
+    """
+
+    def __init__(
+        self, rows: int, width: int, dtype: torch.dtype, device: torch.device, longest: int = 0
+    ) -> None:
         super().__init__(layers=[])
+        self.longest = longest
         self.rows, self.width = rows, width
         self.keys: list[torch.Tensor] = []  # each [rows, groups, size, width]
         self.values: list[torch.Tensor] = []  # each [rows, groups, width, size]
@@ -62,7 +68,7 @@ class Columns(Cache):  # type: ignore[misc]
             self._allocate(cache)
         n, more, longest = len(self.starts), len(lengths), max(lengths)
         if n == 0:
-            self.end = longest
+            self.end = max(longest, self.longest)
         span = slice(self.end - longest, self.end)
         for i, layer in enumerate(cache.layers):
             self.keys[i][n : n + more, ..., span] = layer.keys.transpose(2, 3)

@@ -1,9 +1,9 @@
 """Answers token by token: rows that end make room at once for those that wait, and no step computes what is not needed.
 
-Prompts run in falling length. Those that fit run together, padded on the left, and the head on their last positions
-only; their keys and values then stand in `Columns`, and each step runs the newest token of every row. A row that ends
-leaves at that step; waiting prompts, which are never longer than what already stands there, enter once a quarter of the
-places is free. `generate` of transformers makes masks anew and lets the cache grow by copying it at every token, and
+Prompts run in falling length, those that begin alike one behind the other. Those that fit run together, in `passes` or
+padded on the left, and the head on their last positions only; their keys and values then stand in `Columns`, and each
+step runs the newest token of every row. A row that ends leaves at that step; waiting prompts, which are never longer than
+the columns in use, enter once a quarter of the places is free. `generate` of transformers makes masks anew and lets the cache grow by copying it at every token, and
 keeps ended rows to the end of their batch.
 
 Whether a model can be run so is found out by a probe: its logits must be those of a plain pass. Models with other caches
@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
@@ -24,7 +25,9 @@ from calque.engines import Sampling
 from calque.engines.columns import NAME, Columns, install
 from calque.engines.drawing import Drawing
 from calque.engines.padding import padded, positions
+from calque.engines.passes import Passes, Rows, common
 
+LOGITS = 1 << 27  # held at a time
 SPARE = 64  # columns beyond the longest row, so that columns are moved seldom
 FREE = 0.25  # of the places, before prompts enter again
 
@@ -38,8 +41,11 @@ class Answer:
     written: list[int] = field(default_factory=list)
 
 
-def make_decoder(model: Any, stop_id: int) -> Decoder | None:
-    """The decoder of a model, or none where the model cannot be run so: it is left as it was."""
+def make_decoder(model: Any, stop_id: int, passes: Passes | None = None) -> Decoder | None:
+    """The decoder of a model, or none where the model cannot be run so: it is left as it was.
+
+    With `passes` prompts run in these.
+    """
     causal = model.get_base_model() if hasattr(model, "get_base_model") else model
     taken = inspect.signature(causal.forward).parameters
     layers = DynamicCache(config=causal.config).layers
@@ -49,19 +55,35 @@ def make_decoder(model: Any, stop_id: int) -> Decoder | None:
         or not all(type(layer) is DynamicLayer for layer in layers)
     ):
         return None
-    decoder = Decoder(causal, stop_id)
+    decoder = Decoder(causal, stop_id, passes)
     if decoder.agrees():
         return decoder
     causal.set_attn_implementation("sdpa")
     return None
 
 
+def _alike_together(prompts: Sequence[list[int]], which: Sequence[int]) -> list[int]:
+    """Prompts that share half of their tokens or more with the next one together, and these groups in falling length."""
+    order = sorted(which, key=lambda i: prompts[i])
+    groups: list[list[int]] = []
+    for i in order:
+        before = prompts[groups[-1][-1]] if groups else []
+        alike = common(np.array(before), np.array(prompts[i]))
+        if groups and 2 * alike >= len(prompts[i]):
+            groups[-1].append(i)
+        else:
+            groups.append([i])
+    groups.sort(key=lambda group: -max(len(prompts[i]) for i in group))
+    return [i for group in groups for i in group]
+
+
 class Decoder:
     """Greedy or drawn continuations of prompts; see `make_decoder`."""
 
-    def __init__(self, model: Any, stop_id: int) -> None:
+    def __init__(self, model: Any, stop_id: int, passes: Passes | None = None) -> None:
         self.model = model
         self.stop_id = stop_id
+        self.passes = passes
         install()
         model.set_attn_implementation(NAME)
 
@@ -102,9 +124,15 @@ class Decoder:
             like = [i for i in order if 4 * (len(prompts[i]) + max_new_tokens) >= longest]
             order = order[len(like) :]
             rows = min(max(1, tokens_at_a_time // longest), len(like))
-            cache = Columns(rows, longest + SPARE, self.model.dtype, self.model.device)
+            cache = Columns(
+                rows, longest + SPARE, self.model.dtype, self.model.device, longest - max_new_tokens
+            )
+            if self.passes is not None:
+                like = _alike_together(prompts, like)
             drawing = None if sampling is None else Drawing(sampling, (), self.model.device)
             yield from self._run([(i, prompts[i]) for i in like], max_new_tokens, cache, drawing)
+        if self.passes is not None:
+            self.passes.forget()
 
     def _run(
         self,
@@ -113,7 +141,7 @@ class Decoder:
         cache: Columns,
         drawing: Drawing | None,
     ) -> Iterator[tuple[int, list[int]]]:
-        """Answers to numbered prompts in falling length."""
+        """Answers to numbered prompts, in their order."""
         waiting = prompts[::-1]
         now: list[Answer] = []
         while now or waiting:
@@ -156,11 +184,24 @@ class Decoder:
 
     def _enter(self, cache: Columns, prompts: list[list[int]]) -> torch.Tensor:
         """Logits [rows, vocabulary] behind prompts, which then stand in the cache."""
+        if self.passes is not None:
+            return self._enter_in_passes(self.passes, cache, prompts)
         ids, mask = padded(prompts, 0, self.model.device, left=True)
         own = DynamicCache(config=self.model.config)
         logits = self._logits(ids, mask, positions(mask), own)
         cache.enter(own, [len(prompt) for prompt in prompts])
         return logits
+
+    @staticmethod
+    def _enter_in_passes(passes: Passes, cache: Columns, prompts: list[list[int]]) -> torch.Tensor:
+        rows = [np.array(prompt) for prompt in prompts]
+        found = []
+        for begin, end, trunk in passes.cut([Rows(len(row), [row]) for row in rows], LOGITS):
+            own = rows[begin:end]
+            logits, which, tree = passes.run(own, trunk, [1] * len(own))
+            found.append(logits[torch.from_numpy(np.concatenate(which)).to(logits.device)])
+            cache.enter(passes.laid_out(tree), [len(row) for row in own])
+        return torch.cat(found)
 
     def _logits(
         self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any

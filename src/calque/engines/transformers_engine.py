@@ -10,10 +10,11 @@ import torch
 from transformers import GenerationConfig
 
 from calque.engines import Completion, Progress, Sampling, Scores, in_order
-from calque.engines.choosing import Asked, score_choices
+from calque.engines.choosing import Asked, score_choices, score_in_passes
 from calque.engines.decode import make_decoder
 from calque.engines.drawing import Drawing
 from calque.engines.padding import padded
+from calque.engines.passes import make_passes
 from calque.prompts.encoding import Encoder
 from calque.records import Conversation
 
@@ -33,7 +34,8 @@ class TransformersEngine:
         model.generation_config = GenerationConfig(
             do_sample=False, eos_token_id=self.stop_id, pad_token_id=self.stop_id
         )
-        self.decoder = make_decoder(model, self.stop_id)
+        self.passes = make_passes(model)
+        self.decoder = make_decoder(model, self.stop_id, self.passes)
         self.longest = getattr(model.config, "max_position_embeddings", None) or 1 << 30
 
     def complete(
@@ -98,8 +100,8 @@ class TransformersEngine:
     ) -> Iterator[tuple[int, Scores]]:
         """Log-likelihoods of a prompt's choices, as soon as the last of them is known.
 
-        The prompt runs once for all of its choices. A prompt that does not fit the model's context with its longest
-        choice gets no scores: an empty tuple.
+        What prompts begin with alike runs once, and a prompt once for all of its choices. One that does not fit the
+        model's context with its longest choice gets no scores: an empty tuple.
         """
         prompts = self.encoder.encode_prompts(conversations)
         texts = sorted({choice for row in choices for choice in row})
@@ -108,6 +110,10 @@ class TransformersEngine:
         longest = [max(map(len, row), default=0) for row in answers]
         fitting = [i for i, ids in enumerate(prompts) if len(ids) + longest[i] <= self.longest and answers[i]]
         yield from ((i, ()) for i in sorted({*range(len(prompts))} - {*fitting}))
+        if self.passes is not None:
+            rows = [Asked(prompts[i], answers[i]) for i in fitting]
+            yield from ((fitting[i], found) for i, found in score_in_passes(self.passes, rows, LOGITS))
+            return
         for batch in self._choice_batches(prompts, answers, fitting):
             asked = [Asked(prompts[i], answers[i]) for i in batch]
             yield from zip(batch, score_choices(self.model, asked, self.stop_id), strict=True)
