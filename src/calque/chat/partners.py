@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calque.chat.talk import Manner, Way
+from calque.chat.talk import Manner, Way, Writes
+from calque.engines import Completion, Sampling
 from calque.errors import ModelError, Problem, UsageError
 from calque.recipes.resolve import by_way_of_english
-from calque.recipes.schema import ChatPart, PivotPart
+from calque.recipes.schema import ChatPart, PivotPart, ServedSystem
 from calque.recipes.tuned import RunSystem, Tuned, read_tuned
+from calque.records import Conversation
 
 if TYPE_CHECKING:
     from calque.engines.streaming import Writer
@@ -38,7 +40,7 @@ class Partner:
         asked_for = part.english_asked_for if isinstance(part, ChatPart) else True
         return replace(manner, words="en" if in_english else "", english_asked_for=asked_for)
 
-    def writer(self) -> Writer:
+    def writer(self) -> Writes:
         """The model, loaded."""
         return self.source.load(self)
 
@@ -65,8 +67,10 @@ class Source:
         system = self.tuned.wanted(name, language)
         return next(partner for partner in self.partners if partner.system == system)
 
-    def load(self, partner: Partner) -> Writer:
-        """The model of a partner, in memory."""
+    def load(self, partner: Partner) -> Writes:
+        """The model of a partner, in memory, or behind its server."""
+        if partner.system is not None and partner.system.served is not None:
+            return Served(partner.system.served)
         from calque.engines.device import answering_dtype, best_device
         from calque.engines.loading import load_model
         from calque.engines.streaming import Writer
@@ -122,6 +126,30 @@ class Source:
         return Writer(model, make_encoder(tokenizer, self.template or own))
 
 
+class Served:
+    """A model behind a server, which answers in one piece; how much it reads at once is its own affair."""
+
+    def __init__(self, system: ServedSystem) -> None:
+        from calque.engines.asking import Limits
+        from calque.engines.server import ServerEngine
+
+        limits = Limits(1, system.attempts, system.timeout)
+        named = (system.server, system.model, system.revision, system.key, system.template)
+        self._engine = ServerEngine(*named, parameters=system.parameters, limits=limits)
+
+    def room(self, conversation: Conversation) -> int:  # noqa: ARG002 — the protocol's
+        """As much as is asked for."""
+        return 1 << 30
+
+    def write(
+        self, conversation: Conversation, *, max_new_tokens: int, sampling: Sampling | None = None
+    ) -> Generator[str, None, Completion]:
+        """The answer."""
+        (done,) = self._engine.complete([conversation], max_new_tokens=max_new_tokens, sampling=sampling)
+        yield done.text
+        return done
+
+
 def partners_of(
     name: str, *, base: str | None = None, template: str | None = None, precision: str = "auto"
 ) -> Source:
@@ -145,10 +173,11 @@ def default_partner(source: Source, language: str | None) -> Partner:
     tuned = source.tuned
     if tuned is None:
         return source.partners[0]
+    some = any(system.step is not None for system in tuned.systems)
     codes: Sequence[str | None] = [language] if language is not None else [None, *tuned.recipe.languages]
     for code in codes:
         try:
-            return source.find(tuned.wanted(None, code, tuned=True).name, code)
+            return source.find(tuned.wanted(None, code, tuned=some).name, code)
         except UsageError as error:
             problem = error
     raise problem

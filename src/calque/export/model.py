@@ -171,7 +171,7 @@ def _about(
     asked: ModelExport,
 ) -> About:
     scores = read_run(tuned.root).scores
-    untuned = {s.name for s in tuned.systems if s.step is None}
+    untuned = {s.name for s in tuned.systems if s.step is None and s.served is None}
     encoder = workshop.encoder
     languages = [system.language] if system.language else tuned.recipe.languages
     return About(

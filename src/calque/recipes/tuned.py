@@ -9,25 +9,29 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from calque.errors import Problem, RunError, UsageError
 from calque.recipes.hashes import Hashes
 from calque.recipes.reading import read_recipe
 from calque.recipes.resolve import template_of
-from calque.recipes.schema import Recipe, Way
+from calque.recipes.schema import Recipe, ServedSystem, Way
 from calque.recipes.steps.workshop import Workshop
 
 
 @dataclass(frozen=True, slots=True)
 class RunSystem:
-    """A system of a run. `language` is empty where it is one for all; `step` is the folder of its tuning, none for the base."""
+    """A system of a run. `language` is empty where it is one for all; `step` is the folder of its tuning.
+
+    The base has none, nor has a model behind a server (`served`).
+    """
 
     name: str
     role: str
     language: str
     step: Path | None
     ways: tuple[Way, ...] = ("direct",)
+    served: ServedSystem | None = None
 
 
 @dataclass(frozen=True)
@@ -88,10 +92,10 @@ def read_tuned(root: Path) -> Tuned:
         remedy = "give the folder that `calque run` wrote (its out= setting)"
         raise RunError(Problem("is no run folder", str(root), remedy=remedy))
     recipe = read_recipe(str(root)).recipe
-    return Tuned(root, recipe, tuple(_systems(root, recipe.languages)))
+    return Tuned(root, recipe, tuple(_systems(root, recipe)))
 
 
-def _systems(root: Path, languages: Sequence[str]) -> list[RunSystem]:
+def _systems(root: Path, recipe: Recipe) -> list[RunSystem]:
     """Those of the manifest; of a run that is under way, the base and those that have been tuned."""
     found: dict[str, RunSystem] = {}
     try:
@@ -100,19 +104,23 @@ def _systems(root: Path, languages: Sequence[str]) -> list[RunSystem]:
     except (OSError, ValueError, KeyError):
         rows = []
     for row in rows:
-        name, _, way = str(row["name"]).partition("@")
-        role = str(row["role"]).partition("@")[0]
-        before = found.get(name) or RunSystem(name, role, str(row["language"]), _step(root, name), ways=())
-        ways: tuple[Way, ...] = tuple(w for w in get_args(Way) if w in before.ways or w == (way or "direct"))
-        found[name] = replace(before, ways=ways)
+        name, role = (str(row[key]).partition("@")[0] for key in ("name", "role"))
+        found[name] = RunSystem(name, role, str(row["language"]), _step(root, name))
     if not rows:
         found["base"] = RunSystem("base", "base", "", None)
     for path in sorted((root / "steps").glob("tune-*")):
         name = path.name.removeprefix("tune-")
         if (path / "lineage.json").is_file() and name not in found:
-            code = next((code for code in languages if name.endswith(f"-{code}")), "")
+            code = next((code for code in recipe.languages if name.endswith(f"-{code}")), "")
             role = name.removesuffix(f"-{code}") if code else name
             found[name] = RunSystem(name, role, code, path)
+    served = {role: s for role, s in recipe.systems.items() if isinstance(s, ServedSystem)}
+    if not rows:
+        found |= {role: RunSystem(role, role, "", None) for role in served}
+    for name, system in found.items():
+        given = recipe.systems.get(system.role)
+        ways = tuple(dict.fromkeys(given.answers)) if given is not None else ("direct",)
+        found[name] = replace(system, ways=ways, served=served.get(system.role))
     return [
         system for system in found.values() if system.step is not None or not _is_to_be_tuned(rows, system)
     ]
