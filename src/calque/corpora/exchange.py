@@ -11,11 +11,12 @@ to be learnt carries `"weight": 0`, as OpenAI and Axolotl read it. What a form c
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from calque.corpora.json_rows import read_rows
-from calque.records import Demonstration, Kind, Message, Provenance, Rejected, Role
+from calque.corpora.json_rows import JsonRow, read_rows
+from calque.records import Conversation, Demonstration, Kind, Message, Provenance, Rejected, Role
 
 Form = Literal["messages", "sharegpt", "alpaca"]
 _SPEAKERS: dict[str, Role] = {
@@ -39,20 +40,37 @@ def to_form(row: Demonstration, form: Form) -> dict[str, Any] | Rejected:
 def read_conversations(
     path: str | Path, language: str, licence: str = ""
 ) -> Iterator[Demonstration | Rejected]:
-    """Rows in the form of messages or of ShareGPT, told apart by their fields; a bad row is `Rejected`.
+    """What `to_form` made of demonstrations as messages or ShareGPT, read back: the same rows.
 
-    `language` is that of messages that do not say their own. Without weights every answer is trained on. Reasons:
-    `wrong_type`, `missing_field`, `unknown_speaker`, `empty_message`, `no_answer`, and those of `read_rows`.
+    `language` is that of messages that do not say their own. Reasons as in `conversation_row`, and those of `read_rows`.
     """
     name = Path(path).name
     for row in read_rows(path):
         if isinstance(row, Rejected):
             yield row
             continue
-        try:
-            yield _demonstration(row.value, name, row.row, language, licence)
-        except _BadRowError as bad:
-            yield Rejected(name, row.row, bad.reason, f"line {row.line}: {bad.detail}", row.raw[:500])
+        made = conversation_row(row, name, language, licence, whole=True)
+        if isinstance(made, Demonstration) and isinstance(row.value.get("dataset"), str):
+            about = Provenance(row.value["dataset"], int(row.value["row"]), str(row.value["licence"]))
+            kind: Kind = row.value["kind"] if row.value["kind"] in get_args(Kind) else made.kind
+            made = replace(made, kind=kind, provenance=about)
+        yield made
+
+
+def conversation_row(
+    row: JsonRow, name: str, language: str, licence: str, *, whole: bool = False
+) -> Demonstration | Rejected:
+    """The demonstration of one row in the form of messages or of ShareGPT, told apart by their fields.
+
+    Without weights every answer is trained on. Whitespace around texts goes, and all is in `language`; with `whole` texts and
+    their languages stay as they are. Reasons: `wrong_type`, `missing_field`, `unknown_speaker`, `empty_message`,
+    `no_request` (it begins with an answer), `no_answer` (none to learn from).
+    """
+    try:
+        messages = _messages(row.value, language, whole=whole)
+    except _BadRowError as bad:
+        return Rejected(name, row.row, bad.reason, f"line {row.line}: {bad.detail}", row.raw[:500])
+    return Demonstration("instruction", messages, Provenance(name, row.row, licence))
 
 
 class _BadRowError(ValueError):
@@ -109,7 +127,7 @@ def _rejected(row: Demonstration, reason: str, detail: str) -> Rejected:
     return Rejected(source.dataset, source.row, reason, detail, row.messages[0].text[:500])
 
 
-def _demonstration(value: Any, name: str, place: int, language: str, licence: str) -> Demonstration:
+def _messages(value: Any, language: str, *, whole: bool) -> Conversation:
     if not isinstance(value, dict):
         raise _BadRowError("wrong_type", "the row is no object")
     field = next((field for field in ("messages", "conversations") if field in value), None)
@@ -117,21 +135,17 @@ def _demonstration(value: Any, name: str, place: int, language: str, licence: st
         raise _BadRowError("missing_field", "there is neither 'messages' nor 'conversations'")
     if not isinstance(value[field], list):
         raise _BadRowError("wrong_type", f"{field!r} is no list")
-    turns = [_message(turn, i, language) for i, turn in enumerate(value[field])]
-    if isinstance(value.get("system"), str) and value["system"]:
+    turns = [_message(turn, i, language, whole=whole) for i, turn in enumerate(value[field])]
+    if isinstance(value.get("system"), str) and value["system"].strip():
         turns.insert(0, Message("system", value["system"], language))
+    if next((turn.role for turn in turns if turn.role != "system"), "user") != "user":
+        raise _BadRowError("no_request", "the conversation begins with an answer")
     if not any(turn.trained for turn in turns):
         raise _BadRowError("no_answer", "there is no answer to learn from")
-    kind: Kind = value["kind"] if value.get("kind") in get_args(Kind) else "instruction"
-    source = Provenance(
-        str(value.get("dataset") or name),
-        int(value.get("row") or place),
-        str(value.get("licence") or licence),
-    )
-    return Demonstration(kind, tuple(turns), source)
+    return tuple(turns)
 
 
-def _message(turn: Any, i: int, language: str) -> Message:
+def _message(turn: Any, i: int, language: str, *, whole: bool) -> Message:
     if not isinstance(turn, Mapping):
         raise _BadRowError("wrong_type", f"message {i} is no object")
     speaker, words = ("from", "value") if "from" in turn else ("role", "content")
@@ -141,11 +155,13 @@ def _message(turn: Any, i: int, language: str) -> Message:
     text, material = turn.get(words), turn.get("input") or ""
     if not isinstance(text, str) or not isinstance(material, str):
         raise _BadRowError("wrong_type", f"{words!r} of message {i} is no text")
-    if not text:
-        raise _BadRowError("empty_message", f"message {i} is empty")
     if material and text.endswith(f"\n\n{material}"):
         text = text.removesuffix(f"\n\n{material}")
     else:
         material = ""
-    trained = role == "assistant" and turn.get("weight", 1) != 0
-    return Message(role, text, str(turn.get("language") or language), material, trained)
+    if not whole:
+        text, material = text.strip(), material.strip()
+    if not text:
+        raise _BadRowError("empty_message", f"message {i} is empty")
+    spoken = str(turn.get("language") or language) if whole else language
+    return Message(role, text, spoken, material, role == "assistant" and turn.get("weight", 1) != 0)

@@ -141,7 +141,7 @@ def _json(path: Path) -> Look:
         sides = language_in(_texts(head, "instruction")), language_in(_texts(head, "output"))
         return Look(path, "alpaca", sides, rows)
     if has & {"messages", "conversations"}:
-        return Look(path, "messages", (), rows)
+        return Look(path, "messages", _languages(_said(head)), rows)
     if {"question_id", "turns"} <= has:
         return Look(path, "questions", _languages(t for row in head for t in row["turns"]), rows)
     if {"question_id", "choices"} <= has:
@@ -164,6 +164,16 @@ def _answers(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             yield str(turn["content"] if isinstance(turn, dict) else turn)
         except (LookupError, TypeError):
             continue
+
+
+def _said(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """The texts of conversations."""
+    for row in rows:
+        turns = row.get("messages") or row.get("conversations")
+        for turn in turns if isinstance(turns, list) else ():
+            text = (turn.get("content") or turn.get("value")) if isinstance(turn, dict) else None
+            if isinstance(text, str):
+                yield text
 
 
 def _sides(rows: Iterable[Any]) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from calque.reports import numbers
 from calque.reports.run import Score
 
 UNKNOWN = "unknown"
+VARIANTS = ("_calque", "_squad")  # the same metrics by other normalisers, which stand in the report
 
 
 @dataclass(frozen=True)
@@ -174,7 +175,8 @@ def _scored(about: About) -> Iterator[str]:
     yield "## Scores\n"
     base = {(s.benchmark, s.language, s.metric): s for s in about.base_scores}
     rows = []
-    for score in about.scores:
+    scores = [score for score in about.scores if not score.metric.endswith(VARIANTS)]
+    for score in scores:
         other = base.get((score.benchmark, score.language, score.metric))
         way = score.model.partition("@")[2] or "direct"
         rows.append(
@@ -200,8 +202,11 @@ def _scored(about: About) -> Iterator[str]:
         "ceiling",
     ]
     yield table(head, rows)
+    others = len(about.scores) - len(scores)
+    if others:
+        yield f"{others} more, by other normalisers of answers, stand in the run's report.\n"
     yield "Signatures:\n"
-    for signature, those in _by_signature(about.scores).items():
+    for signature, those in _by_signature(scores).items():
         yield f"- {', '.join(those)}: `{signature}`"
     yield ""
 

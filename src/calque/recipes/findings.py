@@ -157,7 +157,7 @@ def _sorted(
             _add_benchmark("open", one, found)
         elif one.form == "alpaca" and one.languages[0] == "en" and target:
             found.seed[target] = [*_listed(found.seed.get(target)), one.path]
-        elif one.form == "alpaca":
+        elif one.form in ("alpaca", "messages"):
             _add(found.instructions, one, found)
         elif one.form in ("dolly", "oasst") and target:
             found.parallel[target] = {one.form: one.path}
@@ -176,7 +176,7 @@ def _sorted(
         elif one.form == "answers" and target:
             asked[target] = one.path
         else:
-            found.unused.append((one.path, _why(one)))
+            found.unused.append((one.path, one.told))
     _pair_lines(found, lines)
     _answered(found, asked)
     _side_by_side(found)
@@ -199,12 +199,6 @@ def _add_benchmark(name: str, one: Look, found: Findings) -> None:
         found.unused.append((one.path, f"{name} in {code} is in {files[code][0].parent} too"))
     else:
         _add(files, one, found)
-
-
-def _why(one: Look) -> str:
-    if one.form == "messages":
-        return "conversations are not read as a source: give Alpaca rows"
-    return one.told
 
 
 def _listed(value: Any) -> list[Path]:
@@ -253,10 +247,10 @@ def _answered(found: Findings, asked: dict[str, Path]) -> None:
 
 def _side_by_side(found: Findings) -> None:
     """Alpaca files in English and in a language that say the same, row by row."""
-    rows = {one.path: one.rows for one in found.looks}
-    english = {_without(path, "en"): path for path in found.instructions.get("en", ())}
+    rows = {one.path: one.rows for one in found.looks if one.form == "alpaca"}
+    english = {_without(path, "en"): path for path in found.instructions.get("en", ()) if path in rows}
     for code, paths in found.instructions.items():
-        if code == "en" or code in found.parallel or not paths:
+        if code == "en" or code in found.parallel or not rows.keys() >= set(paths):
             continue
         pairs = [(english.get(_without(path, code)), path) for path in paths]
         if len(pairs) == 1 == len(english):

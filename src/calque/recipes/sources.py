@@ -104,7 +104,8 @@ class Sources(Form):
 
     instructions: ByLanguage[Files] = Field(
         default_factory=dict,
-        description="Alpaca JSON or JSONL per language; `*` and lists of files are allowed",
+        description="JSON or JSONL per language, each row Alpaca's, or a conversation (messages, or ShareGPT's); `*` and "
+        "lists of files are allowed",
     )
     translations: ByLanguage[PairSource] = Field(
         default_factory=dict,

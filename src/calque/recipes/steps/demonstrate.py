@@ -9,8 +9,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
-from calque.corpora.alpaca import read_alpaca
 from calque.corpora.demonstration_files import write_demonstrations
+from calque.corpora.instruction_files import read_instructions
 from calque.corpora.instruction_pairs import InstructionPairFiles, read_instruction_pairs
 from calque.corpora.ledger import Ledger
 from calque.corpora.pairs import PairFiles, read_pairs
@@ -128,7 +128,7 @@ class Demonstrate:
         return instruction_demonstrations(pairs, self.part.language)
 
     def _instructions(self) -> Iterator[Demonstration | Rejected]:
-        return _each(lambda path: read_alpaca(path, self.part.language, self.licence), self.part.files)
+        return _each(lambda path: read_instructions(path, self.part.language, self.licence), self.part.files)
 
     def _translations(self, part: TranslationPart, pairs: PairFiles, ledger: Ledger, work: Work) -> int:
         try:
