@@ -7,12 +7,11 @@ import os
 import pty
 import re
 import select
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from calque.recipes.tuned import read_tuned
@@ -113,7 +112,7 @@ class Screen:
         self.handle = handle
         self.text = ""
 
-    def until(self, pattern: str, seconds: float = 120) -> str:
+    def until(self, pattern: str, seconds: float = 240) -> str:
         """Read until the pattern stands behind what was read before; returns what came up to there."""
         end = time.monotonic() + seconds
         while not (found := re.search(pattern, self.text)):
@@ -127,24 +126,27 @@ class Screen:
         os.write(self.handle, text.encode())
 
 
+# A process of its own takes the terminal: to fork this one, which has threads, may hang.
+TAKES_IT = "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+
+
 @contextmanager
-def terminal(*words: str | Path) -> Iterator[tuple[Screen, int]]:
+def terminal(*words: str | Path) -> Iterator[tuple[Screen, subprocess.Popen[bytes]]]:
     """A program on a terminal of its own, and its process."""
-    child, handle = pty.fork()
-    if child == 0:
-        os.execve(sys.executable, [str(word) for word in words], ENVIRONMENT)  # noqa: S606
-    try:
-        yield Screen(handle), child
-    finally:
-        os.close(handle)
-        with suppress(ProcessLookupError, ChildProcessError):
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-c", TAKES_IT, *map(str, words)]
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=ENVIRONMENT) as process:
+        os.close(theirs)
+        try:
+            yield Screen(ours), process
+        finally:
+            process.kill()
+            os.close(ours)
 
 
 def test_on_a_terminal(full_run: Path) -> None:
     (wanted,) = answers(full_run, "x-crossalpaca", "il cane")
-    with terminal(*MAIN, full_run, "--max-tokens", "24") as (screen, child):
+    with terminal(*MAIN, full_run, "--max-tokens", "24") as (screen, process):
         assert "x-crossalpaca-it: Italian, greedy, at most 24 tokens" in screen.until("> $")
         screen.type("\x03")  # at the prompt it clears the line
         screen.until("> $")
@@ -155,7 +157,7 @@ def test_on_a_terminal(full_run: Path) -> None:
         screen.type("/nonsense\n")
         assert "there is no command" in screen.until("> $")
         screen.type("\x04")
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert process.wait(60) == 0
 
 
 ENDLESS = """
@@ -184,7 +186,7 @@ raise SystemExit(Terminal(source, source.partners, Manner("it")).run())
 
 
 def test_ctrl_c_ends_the_answer_and_not_the_program() -> None:
-    with terminal(sys.executable, "-c", ENDLESS) as (screen, child):
+    with terminal(sys.executable, "-c", ENDLESS) as (screen, process):
         screen.until("> $")
         screen.type("canta\n")
         screen.until("1:lala")
@@ -199,4 +201,4 @@ def test_ctrl_c_ends_the_answer_and_not_the_program() -> None:
         screen.type("/undo\n")
         assert "taken back: ancora" in screen.until("> $")
         screen.type("/quit\n")
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert process.wait(60) == 0
