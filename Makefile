@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO ?= runs/demo
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: demo test test-all setup check format clean newcomer benchmarks
+.PHONY: demo real test test-all setup check format clean newcomer benchmarks
 .DEFAULT_GOAL := test
 
 setup: $(VENV)/.ready
@@ -19,6 +19,11 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 demo: setup
 	@$(BIN)/calque lab world build/lab --language it
 	@$(BIN)/calque run build/lab/crossalpaca.yaml out=$(DEMO)
+
+# The whole of X-Instruction on real text in ten languages, with a small random model: make real DATA=FOLDER
+real: setup
+	@test -n "$(DATA)" || { echo "say where the files are: make real DATA=FOLDER"; exit 2; }
+	@$(BIN)/python benchmarks/real_text.py --data "$(DATA)"
 
 check: setup
 	$(BIN)/ruff format --check src tests benchmarks

@@ -225,3 +225,63 @@ def test_xcit_in_finnish_by_dolly_and_by_trees(data_folder: Path, real_model: Pa
             assert found["kept"] > 50
     rows = (tmp_path / "oasst/steps/demonstrate-chat-fi/demonstrations.jsonl").read_text("utf-8").splitlines()
     assert max(len(json.loads(row)["messages"]) for row in rows) >= 8
+
+
+def real_text(data: Path, folder: Path, *settings: str) -> dict[str, Any]:
+    """`make real`, with its working folder and its run in `folder`; the counts of the steps."""
+    script = Path(__file__).parents[2] / "benchmarks" / "real_text.py"
+    done = subprocess.run(
+        [sys.executable, str(script), "--data", str(data), "--work", "work", "--out", "run", *settings],
+        cwd=folder,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    counts = manifest(folder / "run")
+    for name, found in counts.items():
+        if "dropped" in found and not name.startswith("mix-"):
+            assert found["rows"] == found["kept"] + sum(found["dropped"].values()), name
+    return counts
+
+
+def test_xinstruction_on_real_text_in_two_languages_one_of_them_without_a_seed(
+    data_folder: Path, tmp_path: Path
+) -> None:
+    counts = real_text(
+        data_folder,
+        tmp_path,
+        "language=zh,bn",
+        "curate.refine.rounds=1",
+        "curate.refine.passages=16",
+        "curate.refine.score_rounds=false",
+        "curate.refine.held_out=0.1",
+        "curate.refine.writing.response_tokens=16",
+        "curate.refine.generator.steps=60",
+        "tuning.steps=6",
+        "tuning.max_tokens=600",
+        *(f"systems.{name}=null" for name in ("base", "seed-alone", "random", "longest", "undiversified")),
+        "evaluate.limit=2",
+    )
+    assert counts["passages-bn"]["dropped"]["wrong_script"] > 100, "pages of the guide that are in English"
+    assert counts["demonstrate-seed-zh"]["kept"] > 400
+    assert not [name for name in counts if name.startswith(("demonstrate-seed-bn", "ratings-1-bn"))]
+    assert counts["rate-1-bn"]["kept"] > 0
+    parts = counts["mix-xinstruction"]["parts"]
+    assert set(parts) == {"seed-zh", "refined-zh", "refined-bn"}
+    rows = [json.loads(line) for line in (tmp_path / "run/scores.jsonl").read_text("utf-8").splitlines()]
+    assert ("xinstruction", "zh") in {(r["model"], r["language"]) for r in rows if r["benchmark"] == "open"}
+    report = (tmp_path / "run/report.html").read_text("utf-8")
+    assert "Bengali" in report
+    assert str(data_folder) not in report
+
+
+@pytest.mark.slow
+def test_xinstruction_on_real_text_in_ten_languages(data_folder: Path, tmp_path: Path) -> None:
+    """The command as it stands in the documentation."""
+    counts = real_text(data_folder, tmp_path)
+    languages = {name.removeprefix("passages-") for name in counts if name.startswith("passages-")}
+    assert languages == {"fi", "sw", "zh", "th", "hi", "bn", "id", "ta", "tr", "ur"}
+    assert all(counts[f"select-refined-{code}"]["kept"] > 0 for code in languages)
+    assert "measure-2" in counts

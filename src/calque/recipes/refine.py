@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_serializer, field_validator
 
 from calque.curation.settings import Worst as Kind
+from calque.engines import Sampling
 from calque.recipes.names import Name
 from calque.recipes.sources import Form
 from calque.tuning.settings import TuningSettings
@@ -35,16 +36,30 @@ class Rater(Form):
     budget: float | None = Field(None, gt=0, description="most that its ratings may cost, as of `writing`")
 
 
-class Answering(Form):
-    """Another model that answers seed instructions, for level 2, in place of the newest follower."""
+class Drawn(Form):
+    """How tokens are drawn."""
+
+    temperature: float = Field(
+        0.0, ge=0, description="what is written is drawn at this; 0 = greedy, the likeliest token each time"
+    )
+    top_p: float = Field(1.0, gt=0, le=1, description="… from the fewest tokens that hold this probability")
+    top_k: int = Field(0, ge=0, description="… and from so many at most; 0 = all")
+
+    def sampling(self, seed: int) -> Sampling | None:
+        """The same for an engine; None for greedy."""
+        return Sampling(self.temperature, self.top_p, self.top_k, seed) if self.temperature > 0 else None
+
+
+class Answering(Drawn):
+    """How seed instructions are answered, for level 2 and by earlier models for level 1; and by which model for level 2."""
 
     engine: Name | None = Field(None, description="name of one of `engines`; null = the newest follower")
     may_fail: float = Field(0.02, ge=0, le=1, description="as of `rating`")
     budget: float | None = Field(None, gt=0, description="most that its answers may cost, as of `writing`")
 
 
-class Writing(Form):
-    """How a model writes instructions or answers, and which model writes the instructions."""
+class Writing(Drawn):
+    """How instructions are written, and by which model; and how long instructions and answers may be."""
 
     engine: Name | None = Field(
         None,
@@ -63,13 +78,6 @@ class Writing(Form):
     )
     instruction_tokens: int = Field(128, ge=1, description="longest instruction, in tokens")
     response_tokens: int = Field(512, ge=1, description="longest answer to a seed instruction, in tokens")
-    temperature: float = Field(
-        0.0,
-        ge=0,
-        description="instructions for passages are drawn at this; 0 = greedy, the likeliest token each time",
-    )
-    top_p: float = Field(1.0, gt=0, le=1, description="… from the fewest tokens that hold this probability")
-    top_k: int = Field(0, ge=0, description="… and from so many at most; 0 = all")
 
 
 class Worst(Form):
@@ -146,10 +154,10 @@ class Refine(Form):
         description="no further round where so large a share of what is kept was kept before",
     )
     score_rounds: bool = Field(True, description="score the follower of every round on the benchmarks")
-    writing: Writing = Field(
-        Writing(), description="how instructions and answers are written, and by which model"
+    writing: Writing = Field(Writing(), description="how instructions are written, and by which model")
+    answering: Answering = Field(
+        Answering(), description="how seed instructions are answered, and by which model"
     )
-    answering: Answering = Field(Answering(), description="another model that answers for level 2")
     rating: Rater = Field(Rater(), description="another model that rates")
     generator: TuningSettings = Field(TuningSettings(), description="settings of `tuning` that differ for it")
     follower: TuningSettings = Field(TuningSettings(), description="… for the followers of the rounds")

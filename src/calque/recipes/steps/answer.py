@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -13,7 +13,7 @@ from calque.corpora.seed_pairs import SeedFiles
 from calque.corpora.seed_rows import SeedRows, seed_rows
 from calque.corpora.writing import write_json
 from calque.curation.written import plain
-from calque.engines import Failure
+from calque.engines import Failure, Sampling
 from calque.prompts.cross_lingual import instruction_request, reversed_request
 from calque.recipes.refine import Refine
 from calque.recipes.schema import Recipe
@@ -27,7 +27,7 @@ from calque.records import CrossLingualPair, Rejected
 
 @dataclass(frozen=True)
 class Answer:
-    """Ask a model, greedily, what it answers to a seed instruction, or (`turned`) which instruction a seed text answers.
+    """Ask a model what it answers to a seed instruction, or (`turned`) which instruction a seed text answers.
 
     `system` is one that was tuned here, empty for the base model as it is, or another model.
     """
@@ -62,6 +62,8 @@ class Answer:
             "turned": self.turned,
             "tokens": self._tokens,
         }
+        if self._sampling is not None:
+            said["sampling"] = asdict(self._sampling)
         if isinstance(self.system, Other):
             return {**said, **self.system.settings}
         return {
@@ -74,6 +76,11 @@ class Answer:
     def _tokens(self) -> int:
         writing = self.refine.writing
         return writing.instruction_tokens if self.turned else writing.response_tokens
+
+    @property
+    def _sampling(self) -> Sampling | None:
+        said = self.refine.writing if self.turned else self.refine.answering
+        return said.sampling(self.recipe.seed)
 
     @property
     def _rows(self) -> SeedRows:
@@ -113,7 +120,7 @@ class Answer:
     ) -> tuple[list[CrossLingualPair], list[CrossLingualPair]]:
         """The pairs that were answered, and the answers."""
         asked = [(self._asked(pair),) for pair in pairs]
-        answers = model.complete(work, asked, max_new_tokens=self._tokens)
+        answers = model.complete(work, asked, max_new_tokens=self._tokens, sampling=self._sampling)
         both: list[tuple[CrossLingualPair, CrossLingualPair]] = []
         for pair, answer in zip(pairs, answers, strict=True):
             if isinstance(answer, Failure):
@@ -131,8 +138,9 @@ class Answer:
         def write(some: Sequence[CrossLingualPair]) -> list[dict[str, Any]]:
             tuned = work.after[self.after[0]] if self.after else None
             engine = work.workshop.engine(system, tuned, self.recipe.evaluate.precision)
+            asked = [(self._asked(pair),) for pair in some]
             answers = engine.complete(
-                [(self._asked(p),) for p in some], max_new_tokens=self._tokens, progress=progress
+                asked, max_new_tokens=self._tokens, sampling=self._sampling, progress=progress
             )
             return [cross_lingual_row(self._made(p, a.text)) for p, a in zip(some, answers, strict=True)]
 

@@ -15,7 +15,7 @@ from calque.corpora.ledger import Ledger
 from calque.corpora.passage_files import stored_passages
 from calque.corpora.writing import write_json
 from calque.curation.written import plain
-from calque.engines import Completion, Failure, Sampling
+from calque.engines import Completion, Failure
 from calque.errors import DataError, Problem
 from calque.prompts.cross_lingual import reversed_request
 from calque.recipes.refine import Refine
@@ -121,9 +121,7 @@ class Generate:
 
     def _written(self, passages: Sequence[Passage], work: Work) -> Iterator[tuple[Passage, dict[str, Any]]]:
         writing, generator = self.refine.writing, self.generator
-        sampling = None
-        if writing.temperature > 0:
-            sampling = Sampling(writing.temperature, writing.top_p, writing.top_k, self.recipe.seed)
+        sampling = writing.sampling(self.recipe.seed)
         if isinstance(generator, Other):
             asked = [(reversed_request(passage.text, passage.language, tuned=False),) for passage in passages]
             answers = generator.complete(
