@@ -202,15 +202,15 @@ def calque(url: str, concurrency: int, *, stored: bool = True) -> Callable[[list
 
 
 def openai(url: str, concurrency: int) -> Callable[[list[str]], list[str]]:
-    import httpx
+    import httpx2
     from openai import AsyncOpenAI
 
     async def all_of(texts: list[str]) -> list[str]:
-        limits = httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
+        limits = httpx2.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
         found = [""] * len(texts)
         places = iter(range(len(texts)))
         async with AsyncOpenAI(
-            base_url=url, api_key="none", http_client=httpx.AsyncClient(limits=limits, trust_env=False)
+            base_url=url, api_key="none", http_client=httpx2.AsyncClient(limits=limits, trust_env=False)
         ) as client:
 
             async def work() -> None:

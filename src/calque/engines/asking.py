@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from itertools import chain
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Generic, TypeVar
@@ -151,29 +153,32 @@ class _Asker(Generic[Answer]):
         headers = {"Content-Type": "application/json"}
         if self.secret:
             headers["Authorization"] = f"Bearer {self.secret}"
-        size = self.limits.concurrency
-        async with httpx2.AsyncClient(
-            headers=headers,
-            timeout=httpx2.Timeout(self.limits.timeout, connect=min(CONNECT, self.limits.timeout), pool=None),
-            limits=httpx2.Limits(max_connections=size, max_keepalive_connections=size),
-            trust_env=not self.direct,
-        ) as client:
-            try:
-                async with asyncio.TaskGroup() as group:
-                    for _ in range(size):
-                        group.create_task(self._work(client))
-            except* CalqueError as several:
-                raise several.exceptions[0] from None
+        secure = httpx2.create_ssl_context(trust_env=not self.direct)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self.limits.concurrency):
+                    group.create_task(self._work(headers, secure))
+        except* CalqueError as several:
+            raise several.exceptions[0] from None
 
-    async def _work(self, client: httpx2.AsyncClient) -> None:
-        for request in self.requests:
-            result = self._not_asked() or await self._until_answered(client, request)
-            if isinstance(result, Failure):
-                self._lost(result)
-            else:
-                self.answered += 1
-                self.failed_in_a_row = 0
-            self.results.put((request.place, result))
+    async def _work(self, headers: dict[str, str], secure: ssl.SSLContext) -> None:
+        """One request after the other, on a connection of its own: a pool would look through all of them at each request."""
+        for first in self.requests:
+            async with httpx2.AsyncClient(
+                headers=headers,
+                timeout=httpx2.Timeout(self.limits.timeout, connect=min(CONNECT, self.limits.timeout)),
+                limits=httpx2.Limits(max_connections=1, max_keepalive_connections=1),
+                trust_env=not self.direct,
+                verify=secure,
+            ) as client:
+                for request in chain((first,), self.requests):
+                    result = self._not_asked() or await self._until_answered(client, request)
+                    if isinstance(result, Failure):
+                        self._lost(result)
+                    else:
+                        self.answered += 1
+                        self.failed_in_a_row = 0
+                    self.results.put((request.place, result))
 
     def _not_asked(self) -> Failure | None:
         if self.deadline is not None and time.monotonic() >= self.deadline:
