@@ -10,19 +10,17 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from itertools import chain
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Generic, TypeVar
 
-import httpx2
+import aiohttp
 import stamina
 
 from calque.engines import Failure
@@ -30,6 +28,7 @@ from calque.engines.wire import NO_ECHO
 from calque.errors import CalqueError, EngineError, Problem
 
 Answer = TypeVar("Answer")
+OK, BAD_REQUEST, TOO_MANY, SERVER_ERROR = 200, 400, 429, 500
 KEY_REFUSED = frozenset({401, 403})
 NOT_THERE = frozenset({404, 405})
 AGAIN = frozenset({408, 409, 425, 429})
@@ -130,7 +129,6 @@ class _Asker(Generic[Answer]):
 
     def run(self) -> None:
         """All requests; what ends it before is handed to the reader."""
-        logging.getLogger("httpx2").setLevel(logging.WARNING)
         logging.getLogger("stamina").setLevel(logging.ERROR)
         try:
             asyncio.run(self._run())
@@ -153,32 +151,29 @@ class _Asker(Generic[Answer]):
         headers = {"Content-Type": "application/json"}
         if self.secret:
             headers["Authorization"] = f"Bearer {self.secret}"
-        secure = httpx2.create_ssl_context(trust_env=not self.direct)
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(self.limits.concurrency):
-                    group.create_task(self._work(headers, secure))
-        except* CalqueError as several:
-            raise several.exceptions[0] from None
+        size = self.limits.concurrency
+        async with aiohttp.ClientSession(
+            headers=headers,
+            connector=aiohttp.TCPConnector(limit=size),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=min(CONNECT, self.limits.timeout)),
+            trust_env=not self.direct,
+        ) as session:
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(size):
+                        group.create_task(self._work(session))
+            except* CalqueError as several:
+                raise several.exceptions[0] from None
 
-    async def _work(self, headers: dict[str, str], secure: ssl.SSLContext) -> None:
-        """One request after the other, on a connection of its own: a pool would look through all of them at each request."""
-        for first in self.requests:
-            async with httpx2.AsyncClient(
-                headers=headers,
-                timeout=httpx2.Timeout(self.limits.timeout, connect=min(CONNECT, self.limits.timeout)),
-                limits=httpx2.Limits(max_connections=1, max_keepalive_connections=1),
-                trust_env=not self.direct,
-                verify=secure,
-            ) as client:
-                for request in chain((first,), self.requests):
-                    result = self._not_asked() or await self._until_answered(client, request)
-                    if isinstance(result, Failure):
-                        self._lost(result)
-                    else:
-                        self.answered += 1
-                        self.failed_in_a_row = 0
-                    self.results.put((request.place, result))
+    async def _work(self, session: aiohttp.ClientSession) -> None:
+        for request in self.requests:
+            result = self._not_asked() or await self._until_answered(session, request)
+            if isinstance(result, Failure):
+                self._lost(result)
+            else:
+                self.answered += 1
+                self.failed_in_a_row = 0
+            self.results.put((request.place, result))
 
     def _not_asked(self) -> Failure | None:
         if self.deadline is not None and time.monotonic() >= self.deadline:
@@ -206,7 +201,9 @@ class _Asker(Generic[Answer]):
             message = f"the server answers nothing: {failure.reason}: {failure.detail}"
             raise EngineError(Problem(message, self.url, remedy="is it running, and is this its address?"))
 
-    async def _until_answered(self, client: httpx2.AsyncClient, request: Request[Answer]) -> Answer | Failure:
+    async def _until_answered(
+        self, session: aiohttp.ClientSession, request: Request[Answer]
+    ) -> Answer | Failure:
         limits = self.limits
         try:
             async for attempt in stamina.retry_context(
@@ -214,7 +211,7 @@ class _Asker(Generic[Answer]):
                 wait_max=limits.longest_wait,
             ):  # fmt: skip
                 with attempt:
-                    return await self._once(client, request)
+                    return await self._once(session, request)
         except _TryError as error:
             return error.failure
         raise AssertionError("a try either answers or fails")
@@ -229,7 +226,7 @@ class _Asker(Generic[Answer]):
             return True
         return error.wait if error.wait <= self.limits.longest_wait else False
 
-    async def _once(self, client: httpx2.AsyncClient, request: Request[Answer]) -> Answer | Failure:
+    async def _once(self, session: aiohttp.ClientSession, request: Request[Answer]) -> Answer | Failure:
         body = request.body
         if self.limit_name not in body and "max_tokens" in body:
             body = {**body, self.limit_name: body["max_tokens"]}
@@ -237,27 +234,32 @@ class _Asker(Generic[Answer]):
         seconds = self.limits.timeout
         if self.deadline is not None:
             seconds = max(0.001, min(seconds, self.deadline - time.monotonic()))
+        url, data = f"{self.url}/{request.path}", json.dumps(body).encode()
         try:
-            async with asyncio.timeout(seconds):
-                response = await client.post(f"{self.url}/{request.path}", content=json.dumps(body))
-        except (TimeoutError, httpx2.TimeoutException):
+            async with (
+                asyncio.timeout(seconds),
+                session.post(url, data=data, allow_redirects=False) as response,
+            ):
+                came = await response.read()
+        except TimeoutError:
             if seconds < self.limits.timeout:
                 return self._out_of_time()
             raise _TryError(Failure("timeout", f"no answer within {seconds:g} seconds")) from None
-        except (httpx2.TransportError, httpx2.DecodingError) as error:
-            reason = "no_connection" if isinstance(error, httpx2.ConnectError) else "broken_connection"
+        except (aiohttp.ClientError, OSError) as error:
+            reason = (
+                "no_connection" if isinstance(error, aiohttp.ClientConnectorError) else "broken_connection"
+            )
             raise _TryError(Failure(reason, self._quoted(str(error) or type(error).__name__))) from None
-        if response.status_code != httpx2.codes.OK:
-            return self._refused(response, request)
+        if response.status != OK:
+            said = self._quoted(came.decode("utf-8", "replace"))
+            return self._refused(response.status, said, response.headers.get("retry-after", ""), request)
         try:
-            return request.read(json.loads(response.content))
+            return request.read(json.loads(came))
         except ValueError as error:
             detail = str(error).replace("\n", " ")
             raise _TryError(Failure("no_answer_in_it", self._quoted(detail))) from None
 
-    def _refused(self, response: httpx2.Response, request: Request[Answer]) -> Failure:
-        status = response.status_code
-        said = self._quoted(response.text)
+    def _refused(self, status: int, said: str, retry_after: str, request: Request[Answer]) -> Failure:
         if status in KEY_REFUSED:
             message = (
                 f"the server refuses the key (status {status})"
@@ -280,16 +282,12 @@ class _Asker(Generic[Answer]):
         if request.body.get("echo") and "echo" in said.lower():
             message = f"the server sends no prompt back (status {status}), so that choices cannot be compared: {said}"
             raise EngineError(Problem(message, self.url, remedy=NO_ECHO))
-        if (
-            status == httpx2.codes.BAD_REQUEST
-            and "max_completion_tokens" in said
-            and self.limit_name == "max_tokens"
-        ):
+        if status == BAD_REQUEST and "max_completion_tokens" in said and self.limit_name == "max_tokens":
             self.limit_name = "max_completion_tokens"
             raise _TryError(Failure("refused", said), wait=0.001)
-        if status in AGAIN or status >= httpx2.codes.INTERNAL_SERVER_ERROR:
-            reason = "too_many_requests" if status == httpx2.codes.TOO_MANY_REQUESTS else f"status_{status}"
-            raise _TryError(Failure(reason, said), _retry_after(response.headers.get("retry-after", "")))
+        if status in AGAIN or status >= SERVER_ERROR:
+            reason = "too_many_requests" if status == TOO_MANY else f"status_{status}"
+            raise _TryError(Failure(reason, said), _retry_after(retry_after))
         return Failure("refused", f"status {status}: {said}")
 
     def _quoted(self, text: str) -> str:
