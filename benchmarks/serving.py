@@ -307,8 +307,10 @@ def measure(args: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
                         words = ["--contend", name, "--url", url, "--requests", str(requests)]
                         words += ["--concurrency", str(concurrency)]
                         done = subprocess.run(
-                            [sys.executable, __file__, *words], stdout=subprocess.PIPE, text=True, check=True
+                            [sys.executable, __file__, *words], capture_output=True, text=True, check=False
                         )
+                        if done.returncode:
+                            sys.exit(done.stderr)
                         runs[name].append(json.loads(done.stdout.splitlines()[-1]))
                 rows += [row_of(server, name, concurrency, requests, found) for name, found in runs.items()]
                 if len({one["answers"] for found in runs.values() for one in found}) > 1:

@@ -47,15 +47,18 @@ def test_without_a_count_of_tokens_the_last_is_what_was_written() -> None:
     assert read_echo(body(["a", " b", "x"], [None, -1.0, -9.0], None)).tokens == ("a", " b")
 
 
-def test_a_token_across_the_end_of_the_prompt_is_no_likelihood_of_the_choice() -> None:
-    found = likelihood(Echo(("a", " b"), (None, -1.0), 1), Echo(("a", " bc"), (None, -4.0), 1))
-    assert isinstance(found, Failure)
-    assert (found.reason, found.final) == ("token_across", True)
+def test_of_a_token_across_the_end_of_the_prompt_the_prompt_s_part_is_taken_off() -> None:
+    """Alone ' b' had -1, ' bc' has -4: the choice 'c' comes to -3."""
+    assert likelihood(Echo(("a", " b"), (None, -1.0), 1), Echo(("a", " bc"), (None, -4.0), 1)) == -3.0
+    split = Echo(("a", " b", "c", "d"), (None, -1.0, -2.0, -0.5), 1)
+    assert likelihood(Echo(("a", " bc"), (None, -4.0), 1), split) == 0.5
     nothing = likelihood(Echo(("a",), (None,), 1), Echo(("a",), (None,), 1))
     assert isinstance(nothing, Failure)
     unknown = likelihood(Echo(("a",), (None,), 1), Echo(("a", "b"), (None, None), 1))
     assert isinstance(unknown, Failure)
-    assert unknown.reason == "no_probability"
+    assert (unknown.reason, unknown.final) == ("no_probability", True)
+    first = likelihood(Echo(("a",), (None,), 1), Echo(("ab",), (None,), 1))
+    assert isinstance(first, Failure)
 
 
 def test_an_echo_of_what_was_written_alone_is_refused() -> None:

@@ -42,7 +42,7 @@ class Failure:
         return self.reason in FINAL
 
 
-FINAL = frozenset({"refused", "withheld", "token_across", "no_probability"})
+FINAL = frozenset({"refused", "withheld", "no_probability"})
 Scores = tuple[float, ...]  # log-likelihoods of choices, in nats
 
 

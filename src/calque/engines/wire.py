@@ -154,18 +154,20 @@ def read_echo(data: Any) -> Echo:
 
 
 def likelihood(prompt: Echo, whole: Echo) -> float | Failure:
-    """The log-likelihood of what stands behind the prompt in the whole, by the tokens that both have.
+    """The log-likelihood of what stands behind the prompt in the whole: the whole's less the prompt's, from the first token that differs.
 
-    Not by offsets in the text, which some servers do not tell (SGLang) and others count with the special tokens or with
-    one character for each byte (vLLM). A failure where a token spans the end of the prompt: its likelihood is not that of the choice.
+    That is the sum over the choice's own tokens, unless a token spans its beginning. Offsets in the text do not tell where that is: some
+    servers have none (SGLang), others count the special tokens, or one character for each byte (vLLM).
     """
-    start = len(prompt.tokens)
-    if whole.tokens[:start] != prompt.tokens or len(whole.tokens) == start:
-        return Failure("token_across", "a token spans the end of the prompt and the beginning of the choice")
-    values = [value for value in whole.values[start:] if value is not None and math.isfinite(value)]
-    if len(values) < len(whole.values) - start:
+    pairs = zip(prompt.tokens, whole.tokens, strict=False)
+    shared = next((i for i, (one, other) in enumerate(pairs) if one != other), len(prompt.tokens))
+    behind, before = whole.values[shared:], prompt.values[shared:]
+    if not behind:
+        return Failure("no_probability", "there is no token of the choice")
+    values = [value for value in (*behind, *before) if value is not None and math.isfinite(value)]
+    if len(values) < len(behind) + len(before):
         return Failure("no_probability", "a token of the choice has no log-probability")
-    return sum(values)
+    return sum(values[: len(behind)]) - sum(values[len(behind) :])
 
 
 def _drawn(sampling: Sampling | None) -> dict[str, Any]:
