@@ -35,7 +35,7 @@ CHOICES = [
 ]  # fmt: skip
 SYSTEMS = """systems:
   base: {}
-  there: {server: "URL", model: tiny, template: plain, key: SERVED_KEY, concurrency: 4, attempts: 9, timeout: 2.0}
+  there: {server: "URL", model: tiny, template: plain, key: SERVED_KEY, concurrency: 4, attempts: 9, timeout: 60.0}
 """
 
 
@@ -178,9 +178,11 @@ def test_by_chat_it_is_asked_what_it_can_be(asked: Path, seen: Seen) -> None:
 def test_with_thirty_per_cent_faults_every_answer_arrives_once(asked: Path, url: str, seen: Seen) -> None:
     straight, _, _ = run(asked, out="straight")
     seen.bodies.clear()
-    proxy = Proxy(share=0.3, stall=3.0)
+    proxy = Proxy(
+        share=0.3, stall=0.5
+    )  # a stall ends in a 504: real answers must not run out of time on a busy machine
     with served(proxy.app(url)) as front:
-        folder, _, _ = run(asked, f"systems.there.server={front}", "systems.there.timeout=1.0", out="faults")
+        folder, _, _ = run(asked, f"systems.there.server={front}", out="faults")
     assert set(proxy.met) == set(FAULTS)
     assert len(seen.bodies) == 24
     assert proxy.requests == 24 + sum(proxy.met.values())
