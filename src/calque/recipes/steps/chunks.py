@@ -22,7 +22,7 @@ def in_chunks(
         if not file.is_file():
             write_jsonl(file, do(items[i * CHUNK : (i + 1) * CHUNK]))
     for i, file in enumerate(files):
-        rows = file.read_text(encoding="utf-8").splitlines()
+        rows = file.read_text(encoding="utf-8").split("\n")[:-1]  # texts hold other ends of lines
         for item, row in zip(items[i * CHUNK : (i + 1) * CHUNK], rows, strict=True):
             yield item, json.loads(row)
     for file in files:
