@@ -199,6 +199,8 @@ class Wilful:
         self.asked: list[str] = []
         self.bad: tuple[str, ...] = ()
         self.down: tuple[str, ...] = ()
+        self.why = "not by our policy"
+        self.long = 99  # turns of examples for which there is no room
 
     def app(self) -> FastAPI:
         app = FastAPI()
@@ -206,8 +208,12 @@ class Wilful:
         @app.post("/v1/chat/completions")
         def chat(body: dict[str, Any]) -> Response:
             text = body["messages"][-1]["content"]
+            if sum(message["role"] == "assistant" for message in body["messages"]) >= self.long:
+                return JSONResponse(
+                    {"error": {"code": "context_length_exceeded", "message": "too long"}}, 400
+                )
             if any(word in text for word in self.bad):
-                return JSONResponse({"error": {"message": "not by our policy"}}, 400)
+                return JSONResponse({"error": {"message": self.why}}, 400)
             if any(word in text for word in self.down):
                 return JSONResponse({"error": {"message": "overloaded"}}, 503)
             self.asked.append(text)
@@ -265,6 +271,34 @@ def test_without_a_base_model_what_is_refused_counts_as_wrong_as_long_as_it_is_l
     assert (exact["n"], exact["answered"], exact["value"]) == (24, 23, pytest.approx(23 / 24))
     assert read_json(folder / "manifest.json")["model"] == {}
     assert "refused" in (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_prompt_that_is_too_long_is_noted_as_of_a_model_in_this_process(
+    wilful: tuple[Path, Wilful],
+) -> None:
+    project, model = wilful
+    model.bad, model.why = (
+        ("cane 7", "cane 1"),
+        "This model's maximum context length is 4096 tokens. However, you ...",
+    )
+    folder, _, _ = run(project)
+    counts_ = read_json(folder / "steps" / "evaluate-gpt-xquad-it" / "counts.json")
+    assert counts_["notes"] == {"prompt_too_long": 12}  # 1, 10 to 19 and 7
+    assert counts_["server"]["unanswered"] == {}
+
+
+def test_what_is_refused_with_fewer_examples_is_told_by_its_item(wilful: tuple[Path, Wilful]) -> None:
+    """The server has no room for two examples; the question with one is refused for a single item."""
+    project, model = wilful
+    model.long, model.bad = 2, ("cane 7",)
+    folder, _, _ = run(
+        project, "evaluate.shots=2", "evaluate.examples={xquad: asked}", "systems.gpt.may_fail=0.1"
+    )
+    step = folder / "steps" / "evaluate-gpt-xquad-it"
+    rows = [json.loads(line) for line in (step / "unanswered.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [(row["item"], row["reason"]) for row in rows] == [("q7", "refused")]
+    kept = read_json(step / "counts.json")["kept"]
+    assert read_json(step / "counts.json")["notes"] == {"fewer_examples": kept}
 
 
 def test_what_failed_for_a_time_ends_the_run_and_is_alone_asked_again(wilful: tuple[Path, Wilful]) -> None:

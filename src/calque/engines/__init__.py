@@ -42,7 +42,8 @@ class Failure:
         return self.reason in FINAL
 
 
-FINAL = frozenset({"refused", "withheld", "no_probability"})
+TOO_LONG = "too_long"  # for the model's context
+FINAL = frozenset({"refused", "withheld", "no_probability", TOO_LONG})
 Scores = tuple[float, ...]  # log-likelihoods of choices, in nats
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -23,7 +24,7 @@ from typing import Any, Generic, TypeVar
 import aiohttp
 import stamina
 
-from calque.engines import Failure
+from calque.engines import TOO_LONG, Failure
 from calque.engines.wire import NO_ECHO
 from calque.errors import CalqueError, EngineError, Problem
 
@@ -32,6 +33,9 @@ OK, BAD_REQUEST, TOO_MANY, SERVER_ERROR = 200, 400, 429, 500
 KEY_REFUSED = frozenset({401, 403})
 NOT_THERE = frozenset({404, 405})
 AGAIN = frozenset({408, 409, 425, 429})
+BEYOND = re.compile(
+    r"context.{0,10}(length|size|window)", re.IGNORECASE
+)  # in how all of them refuse a prompt that is too long
 QUOTED = 300  # characters of what a server said
 CONNECT = 10.0  # seconds
 HOPELESS = 8  # requests that failed, each after all its tries, when none was answered
@@ -288,7 +292,7 @@ class _Asker(Generic[Answer]):
         if status in AGAIN or status >= SERVER_ERROR:
             reason = "too_many_requests" if status == TOO_MANY else f"status_{status}"
             raise _TryError(Failure(reason, said), _retry_after(retry_after))
-        return Failure("refused", f"status {status}: {said}")
+        return Failure(TOO_LONG if BEYOND.search(said) else "refused", f"status {status}: {said}")
 
     def _quoted(self, text: str) -> str:
         """What a server said, shortened, the key struck out."""

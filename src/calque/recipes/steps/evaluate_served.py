@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from calque.corpora.writing import write_json, write_jsonl
-from calque.engines import Completion, CountedScores, Failure, Progress, Sampling, Scores
+from calque.engines import TOO_LONG, Completion, CountedScores, Failure, Progress, Sampling, Scores
 from calque.engines.stored import OVER_BUDGET
 from calque.errors import EngineError, Problem, RunError
 from calque.recipes.schema import ServedSystem
@@ -26,6 +26,7 @@ from calque.records import Conversation
 if TYPE_CHECKING:
     from calque.engines.stored import StoredEngine
     from calque.evaluation.asking import Asking
+    from calque.evaluation.items import Item
 
 Answer = TypeVar("Answer", Completion, Scores)
 
@@ -91,12 +92,11 @@ class EvaluateServed(Evaluate):
         place = f"systems.{self.system.role}"
         purse = purse_of(self.served, place, self.served.budget)
         with other_engine(work.workshop, place, self.served, purse) as engine:
-            asked = _Asked(engine, self.served, place)
+            asked = _Asked(engine, self.served, place, self._items().items)
             counts = self._evaluated(work, asked)
-        items = [item.id for item in self._items().items]
         rows = [
-            {"item": items[i], "reason": failure.reason, "detail": failure.detail}
-            for i, failure in sorted(asked.unanswered.items())
+            {"item": item, "reason": failure.reason, "detail": failure.detail}
+            for item, failure in asked.unanswered.items()
         ]
         write_jsonl(work.folder / "unanswered.jsonl", rows)
         counts["server"] = {
@@ -116,10 +116,11 @@ class _Asked:
     engine: StoredEngine
     served: ServedSystem
     place: str
+    items: Sequence[Item]
     requests: int = 0
     tokens: int = 0
     prompt_tokens: int = 0
-    unanswered: dict[int, Failure] = field(default_factory=dict)
+    unanswered: dict[str, Failure] = field(default_factory=dict)
 
     @property
     def identity(self) -> str:
@@ -134,12 +135,12 @@ class _Asked:
         sampling: Sampling | None = None,
         progress: Progress | None = None,
     ) -> list[Completion]:
-        """The answers; an empty one where the server will give none."""
+        """The answers; an empty one where the server will give none, an unfinished one where the prompt is too long for it."""
         found = self.engine.attempt(
             conversations, max_new_tokens=max_new_tokens, sampling=sampling, progress=progress
         )
         self.requests += len(found)
-        return list(self._or_empty(found, Completion("", 0, True)))
+        return list(self._or_empty(conversations, found, Completion("", 0, True), Completion("", 0, False)))
 
     def choose(
         self,
@@ -152,18 +153,43 @@ class _Asked:
         found = self.engine.attempt_scores(conversations, choices, progress=progress)
         self.requests += sum(1 + len(row) for row in choices)
         nothing: Scores = ()
-        return list(self._or_empty(found, nothing))
+        return list(self._or_empty(conversations, found, nothing, nothing))
 
-    def _or_empty(self, found: Sequence[Answer | Failure], empty: Answer) -> Iterator[Answer]:
-        """The answers; raises where the budget is spent, what failed may yet be answered, or too much will not be."""
-        failed = {i: answer for i, answer in enumerate(found) if isinstance(answer, Failure)}
-        self.unanswered |= failed
+    def _or_empty(
+        self,
+        conversations: Sequence[Conversation],
+        found: Sequence[Answer | Failure],
+        empty: Answer,
+        too_long: Answer,
+    ) -> Iterator[Answer]:
+        """The answers; raises where the budget is spent, what failed may yet be answered, or too much will not be.
+
+        A prompt that is too long is no failure of the server's: it is noted as of a model in this process.
+        """
+        failed = {
+            i: answer
+            for i, answer in enumerate(found)
+            if isinstance(answer, Failure) and answer.reason != TOO_LONG
+        }
+        names = self._names(conversations)
+        self.unanswered |= {names[i]: answer for i, answer in failed.items()}
         for answer in found:
             if isinstance(answer, Completion | CountedScores | Failure):
                 self.tokens += answer.tokens
                 self.prompt_tokens += answer.prompt_tokens
-        refuse_failures(failed.values(), len(found), self.served, self.place)
-        yield from (empty if isinstance(answer, Failure) else answer for answer in found)
+        refuse_failures(failed.values(), len(self.items), self.served, self.place)
+        for i, answer in enumerate(found):
+            if not isinstance(answer, Failure):
+                yield answer
+            else:
+                yield empty if i in failed else too_long
+
+    def _names(self, conversations: Sequence[Conversation]) -> list[str]:
+        """Which items are asked: all of them, or some again with fewer examples before the same question."""
+        if len(conversations) == len(self.items):
+            return [item.id for item in self.items]
+        of_question = {item.conversation[-1]: item.id for item in self.items}
+        return [of_question[conversation[-1]] for conversation in conversations]
 
 
 def refuse_failures(failed: Iterable[Failure], count: int, served: ServedSystem, place: str) -> None:
