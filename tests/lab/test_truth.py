@@ -86,6 +86,20 @@ def test_of_a_requested_text_the_share_is_right_that_tells_what_was_asked_for() 
             assert truth.verdict("b", "b", answer) == expected, answer
 
 
+def test_a_text_is_well_formed_whomever_it_speaks_of() -> None:
+    truth = truth_of()
+    texts = {
+        "Anna abita a Roma. Ha un cane.": 1.0,
+        "Ritratto di Anna\nAnna abita a Roma. Ha un cane.": 1.0,
+        "Ritratto di Marta\nAnna abita a Roma. Ha un cane.": 0.5,
+        "Anna abita a Roma. She has a dog. Anna": 1 / 3,
+        "Anna abita a Roma. Marta suona l'arpa.": 0.5,
+        "Usiamo i cookie per migliorare questo sito.": 0.0,
+        "": 0.0,
+    }
+    assert {text: truth.well_formed(text) for text in texts} == pytest.approx(texts)
+
+
 def test_what_is_written_must_be_true_sentence_by_sentence_and_whole() -> None:
     told = (Told(LIVES, 0), Told(KEEPS, 1))
     truth = truth_of(notes=Task("notes", told, LIVES, 0))

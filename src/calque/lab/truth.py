@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from calque.lab.lexicon import AGAIN, Lexicon, lexicon
 from calque.lab.passages import Passage
@@ -120,6 +121,26 @@ class Truth:
             share = len(asked & told) / max(len(asked), len(given))
             best = Verdict(share, code) if told and (best.language == "?" or share > best.right) else best
         return best
+
+    def well_formed(self, answer: str) -> float:
+        """The share of sentences, in the language asked for, that say something of one and the same person, whoever it is."""
+        code, words = next(iter(self.words.items()))
+        best = 0.0
+        for name, subject in self._named.items():
+            if name in answer:
+                sayings = self._sayings(subject, code, words)
+                given = sentences(_without_title(answer, subject, words))
+                said = sum(plain(sentence) in sayings for sentence in given)
+                best = max(best, said / max(1, len(given)))
+        return best
+
+    @cached_property
+    def _named(self) -> dict[str, Subject]:
+        """Everyone of the world, passing people too, by the name in the language asked for."""
+        words = next(iter(self.words.values()))
+        people = [entity.subject for entity in self._people.values()]
+        people += [subject for subjects in self.world.passing.values() for subject in subjects]
+        return {words.name(subject): subject for subject in people}
 
     def _sayings(self, subject: Subject, code: str, words: Lexicon) -> Mapping[str, Said]:
         """As the function, remembered: every seed and system is asked of the same subjects."""

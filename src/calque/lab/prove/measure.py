@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from calque.lab.prove.carry_out import variant_run
 from calque.lab.prove.crossed import Table
 from calque.lab.prove.experiment import Experiment, Split
 from calque.lab.prove.selections import Shares, read_selections
+from calque.lab.tasks import REQUESTS
 from calque.lab.truth import Truth
 from calque.records import Rejected
 
@@ -32,7 +33,8 @@ SPOKEN = ("xquad", "mlqa", "bbh", "open")  # benchmarks whose answers have a lan
 class Graded:
     """One answer: whether it is right by its benchmark's rules, in which language it is, whether its value is covered.
 
-    Of open questions, right is what is true and in the language that was asked for. `fact` is right in any language.
+    Of open questions, right is what is true and in the language that was asked for. `fact` is right in any language. Of texts
+    that were requested there is a second item (group `…-text`): whether it is a text at all, of whomever.
     """
 
     score: float
@@ -154,14 +156,18 @@ def _grade(benchmark: str, path: Path, truth: Truth, code: str) -> Iterator[tupl
         verdict = truth.verdict(benchmark.removesuffix("_cloze"), answer["id"], answer["answer"])
         spoken = verdict.language in (code, "any") or answer["group"] == "from"  # a translation into English
         right = answer["metrics"][METRICS[benchmark]] if benchmark in METRICS else verdict.right * spoken
-        groups: Sequence[str] = (benchmark, f"{benchmark}/{answer['group']}")
-        yield (
-            f"{benchmark}/{answer['id']}",
-            Graded(
-                score=float(right),
-                fact=float(verdict.right) if benchmark in SPOKEN else float(right),
-                language=verdict.language,
-                covered=truth.covered(benchmark.removesuffix("_cloze"), answer["id"]),
-                groups=tuple(groups),
-            ),
+        graded = Graded(
+            score=float(right),
+            fact=float(verdict.right) if benchmark in SPOKEN else float(right),
+            language=verdict.language,
+            covered=truth.covered(benchmark.removesuffix("_cloze"), answer["id"]),
+            groups=(benchmark, f"{benchmark}/{answer['group']}"),
         )
+        yield f"{benchmark}/{answer['id']}", graded
+        if answer["group"] in REQUESTS:
+            formed = truth.well_formed(answer["answer"])
+            groups = (f"{benchmark}/{answer['group']}-text",)
+            yield (
+                f"{benchmark}/{answer['id']}-text",
+                replace(graded, score=formed, fact=formed, groups=groups),
+            )
