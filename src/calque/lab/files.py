@@ -182,9 +182,9 @@ def _place(answer: str, said: str) -> int:
 
 def _open(id_: str, task: Task, words: Lexicon) -> dict[str, str]:
     """A question as in the files of Vicuna's and MT-bench's questions."""
-    if task.kind == "across":  # as in use: what is tuned on the web alone has another suffix
+    if task.kind == "across":  # as texts of the web are asked for in training, so that what was learnt of them shows
         english = task.question(lexicon("en"))
-        parts = [instruction_request(english, "", words.language, "seed").text]
+        parts = [instruction_request(english, "", words.language, "web").text]
     elif task.kind == "request":
         parts = [task.question(words)]
     elif task.kind in TRANSLATION:
