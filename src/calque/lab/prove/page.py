@@ -132,7 +132,7 @@ class Section:
             and r.system in shown
             and (r.asked, r.measure, r.split) == ("x", "score", figure.split)
         )
-        top = max(highest, default=1.0)
+        top = min(1.0, max(highest, default=1.0))
         return Drawn(
             figure,
             tuple(self._panel(figure, family, top) for family in figure.families),
