@@ -141,6 +141,7 @@ def test_the_recipe_goes_through_and_is_cached(project: Path) -> None:
     candidates = counts["generate-it"]["kept"]
     refined = list(read_demonstrations(steps / "select-refined-it" / "demonstrations.jsonl"))
     assert len(refined) == round(candidates / 4) == counts["select-random-it"]["kept"]
+    assert counts["select-unfiltered-it"]["kept"] == candidates
     assert all(d.messages[0].text.endswith("Answer in Italian.") and "rating" in d.scores for d in refined)
     assert 0 <= counts["select-kept-2-it"]["overlap"] <= 1
     ratings = [

@@ -182,7 +182,7 @@ def _place(answer: str, said: str) -> int:
 
 def _open(id_: str, task: Task, words: Lexicon) -> dict[str, str]:
     """A question as in the files of Vicuna's and MT-bench's questions."""
-    if task.kind == "across":  # as texts of the web are asked for in training, so that what was learnt of them shows
+    if task.kind == "across":  # as texts of the web are asked for, so that what was learnt of them shows
         english = task.question(lexicon("en"))
         parts = [instruction_request(english, "", words.language, "web").text]
     elif task.kind == "request":

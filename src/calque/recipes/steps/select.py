@@ -87,7 +87,8 @@ class Select:
             given = self._scores(work.after[self.scored])
             pairs = [pair for pair in pairs if given[pair.id] is not None]
             all_scores = [score for pair in pairs if (score := given[pair.id]) is not None]
-        count = wanted(settings.count, len(pairs), f"candidates in {self.part.language}")
+        amount: int | float | Literal["all"] = "all" if settings.by == "all" else settings.count
+        count = wanted(amount, len(pairs), f"candidates in {self.part.language}")
         order = ordered(pairs, all_scores, settings.by, seed=self.seed)
         taken = order[:count]
         if settings.diverse:
