@@ -1,9 +1,10 @@
-"""Addresses of servers: what is one, and which are on this machine."""
+"""Addresses of servers: what is one, and which proxy stands before it."""
 
 from __future__ import annotations
 
 import ipaddress
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from calque.errors import Problem
 
@@ -23,9 +24,15 @@ def fault_of(url: str) -> Problem | None:
     return None
 
 
-def is_loopback(url: str) -> bool:
-    """Whether a server is on this machine, so that no proxy stands before it."""
-    host = urlsplit(url).hostname or ""
+def proxy_of(url: str) -> str | None:
+    """The proxy that the environment names for a server; none for one on this machine."""
+    address = urlsplit(url)
+    if _is_loopback(address.hostname or "") or proxy_bypass(address.netloc):
+        return None
+    return getproxies().get(address.scheme)
+
+
+def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -78,14 +78,14 @@ def ask(
     total: int,
     limits: Limits,
     *,
-    direct: bool = False,
+    proxy: str | None = None,
 ) -> Iterator[tuple[int, Answer | Failure]]:
     """Each request's place and answer, or failure, in the order in which they come; `total` of them.
 
     Raises `EngineError` where the server refuses the key, is none, or answers nothing at all. Closing the iterator
-    stops asking. `direct` goes round the proxies of the environment.
+    stops asking. Nothing of the environment is heeded but the `proxy` that is given: no password of a `.netrc` in place of the key.
     """
-    asker = _Asker(url.rstrip("/"), secret, requests, limits, direct)
+    asker = _Asker(url.rstrip("/"), secret, requests, limits, proxy)
     thread = Thread(target=asker.run, name="calque-requests", daemon=True)
     thread.start()
     came = 0
@@ -114,13 +114,13 @@ class _Asker(Generic[Answer]):
     """The thread in which the requests run."""
 
     def __init__(
-        self, url: str, secret: str, requests: Iterator[Request[Answer]], limits: Limits, direct: bool
+        self, url: str, secret: str, requests: Iterator[Request[Answer]], limits: Limits, proxy: str | None
     ) -> None:
         self.url = url
         self.secret = secret
         self.requests = requests
         self.limits = limits
-        self.direct = direct
+        self.proxy = proxy
         self.results: SimpleQueue[tuple[int, Answer | Failure] | BaseException] = SimpleQueue()
         self.deadline = None if limits.total is None else time.monotonic() + limits.total
         self.answered = 0
@@ -160,7 +160,8 @@ class _Asker(Generic[Answer]):
             headers=headers,
             connector=aiohttp.TCPConnector(limit=size),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=min(CONNECT, self.limits.timeout)),
-            trust_env=not self.direct,
+            trust_env=False,
+            proxy=self.proxy,
         ) as session:
             try:
                 async with asyncio.TaskGroup() as group:

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from calque.engines import Completion, CountedScores, Failure, Progress, Sampling, Scores, in_order
-from calque.engines.address import fault_of, is_loopback
+from calque.engines.address import fault_of, proxy_of
 from calque.engines.asking import Limits, Request, ask
 from calque.engines.store import canonical
 from calque.engines.stored import whole
@@ -183,7 +183,7 @@ class ServerEngine:
                 yield i, _compared([one for _, one in sorted(known.pop(i).items())])
 
     def _ask(self, requests: Iterator[Request[Any]], total: int) -> Iterator[tuple[int, Any]]:
-        return ask(self.url, self._secret, requests, total, self.limits, direct=is_loopback(self.url))
+        return ask(self.url, self._secret, requests, total, self.limits, proxy=proxy_of(self.url))
 
 
 def _messages(conversation: Conversation) -> list[dict[str, str]]:
