@@ -111,7 +111,9 @@ def counts(folder: Path, benchmark: str, language: str) -> dict[str, Any]:
     return found
 
 
-def test_a_served_model_scores_as_the_same_in_this_process_and_is_compared(asked: Path, seen: Seen) -> None:
+def test_a_served_model_scores_as_the_same_in_this_process_and_is_compared(
+    asked: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
     told = [line for line in check(str(asked / "recipe.yaml"), ()) if "there" in line]
     assert seen.bodies == []
     # 8 questions of xquad and one open one are answered once; 5 of xcopa take the prompt and two choices each.
@@ -150,6 +152,9 @@ def test_a_served_model_scores_as_the_same_in_this_process_and_is_compared(asked
     )
     assert elsewhere[1] == []
     assert len(seen.bodies) == 24
+    with monkeypatch.context() as without:
+        without.delenv("SERVED_KEY")
+        assert run(asked)[1] == []  # nothing is to be asked, so that no key is needed
     again = run(asked, "systems.there.revision=r2")
     assert {name.split("-")[1] for name in again[1]} == {"there"}
     assert len(seen.bodies) == 48
@@ -338,6 +343,10 @@ def test_a_budget_stops_it_and_a_higher_one_goes_on(wilful: tuple[Path, Wilful])
         (["systems.gpt.price=null", "systems.gpt.budget=3"], "what it costs is not known"),
         (["systems.gpt.template=plain", "systems.gpt.answers=[chat]"], "two turns do not go by a template"),
         (["systems.gpt.server=here/v1"], "no address of a server"),
+        (
+            ["systems.gpt.template=plain", "evaluate.shots=1", "evaluate.examples_as=turns"],
+            "examples as turns do not go",
+        ),
         (["systems.base={}"], "'model' is missing"),
         (["systems.new={mix: {}, starts_from: {system: gpt}}"], "gpt is not tuned"),
     ],

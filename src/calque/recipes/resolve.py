@@ -185,9 +185,18 @@ class _Resolver:
     def _served_are_asked(
         self, systems: Sequence[ResolvedSystem], benchmarks: Sequence[ResolvedBenchmark]
     ) -> None:
-        """Tell of systems that are asked nothing: what is measured takes log-likelihoods of options that the server does not tell."""
+        """Tell of systems that are asked nothing, as what is measured takes log-likelihoods of options that the server does not tell; and of
+        those to which examples cannot be shown.
+        """
         for system in systems:
-            if system.served is None or not benchmarks or system.served.compares:
+            if system.served is None or not benchmarks:
+                continue
+            if system.served.template != "chat" and any(
+                benchmark.shots.count and benchmark.shots.form == "turns" for benchmark in benchmarks
+            ):
+                message = "worked examples as turns do not go by a template of ours"
+                self._tell(("systems", system.role, "template"), message, "say evaluate.examples_as=text")
+            if system.served.compares:
                 continue
             if all(benchmark.name in ONLY_OPTIONS for benchmark in benchmarks):
                 names = ", ".join(dict.fromkeys(benchmark.name for benchmark in benchmarks))
