@@ -15,6 +15,7 @@ from calque.recipes.beginning import Given, begin
 from calque.recipes.checking import check
 from calque.recipes.findings import find_sources
 from calque.recipes.reading import read_recipe
+from calque.recipes.runner import prepare
 
 TOLD = "Questo è un testo italiano che parla di una casa, di un bosco e di una vecchia signora che vi abita da anni."
 SAID = (
@@ -196,3 +197,38 @@ def test_the_command_asks_nothing_without_a_terminal(files: Path) -> None:
     assert (done.returncode, "next: calque check mine.yaml" in done.stdout) == (0, True), done.stderr
     again = calque("init", ".", "--model", "model", "--out", "mine.yaml", cwd=files)
     assert (again.returncode, "is there already" in again.stderr) == (2, True)
+
+
+@pytest.mark.real_data
+def test_real_files(data_folder: Path, tmp_path: Path) -> None:
+    """What public files are, and the recipes of three of them, which find all their files."""
+    told = {}
+    for name in ("alpaca-en-zh/pairs-en-zh.jsonl.gz", "oasst1-en-fi", "arena-hard-multilingual/question-en.jsonl",
+                 "tico19/all.en-zh.tmx.gz", "tydiqa-goldp/tydiqa.goldp.sw.dev.noanswers.json", "gsm8k"):  # fmt: skip
+        path = data_folder / name
+        told[name] = look(next(iter(sorted(path.glob("*.json*")))) if path.is_dir() else path).told
+    trees = told.pop("oasst1-en-fi")
+    assert "with their English originals (OpenAssistant) in English and Finnish" in trees
+    assert told == {
+        "alpaca-en-zh/pairs-en-zh.jsonl.gz": "11,063 rows, an index of rows that belong together in English and Chinese",
+        "arena-hard-multilingual/question-en.jsonl": "500 rows, questions (FastChat) in English",
+        "tico19/all.en-zh.tmx.gz": "3,071 rows, parallel sentences in English and Chinese",
+        "tydiqa-goldp/tydiqa.goldp.sw.dev.noanswers.json": "questions on texts (SQuAD), none of which has an answer",
+        "gsm8k": "its rows have the fields question, answer",
+    }
+    given = {
+        "xcit": (["alpaca-en-zh", "xquad"], "zh"),
+        "crossalpaca": (
+            ["alpaca-en-zh/alpaca_data-0-3252-zh.json.gz", "tico19/all.en-zh.tmx.gz", "xquad"],
+            "zh",
+        ),
+        "xinstruction": (["arena-hard-multilingual", "voa-sw"], "sw"),
+    }
+    for method, (names, code) in given.items():
+        out = tmp_path / f"{method}.yaml"
+        begin(
+            Given(tuple(data_folder / name for name in names), "org/model", (code,), method, out), None, print
+        )
+        resolved = prepare(read_recipe(str(out))).resolved
+        assert resolved.systems[0].role == "base"
+        assert method.replace("crossalpaca", "x-crossalpaca") in {system.role for system in resolved.systems}

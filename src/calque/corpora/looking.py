@@ -20,7 +20,7 @@ from calque.languages import language as language_of
 from calque.records import Rejected
 
 Form = Literal[
-    "alpaca", "dolly", "oasst", "pairs", "lines", "squad", "passages", "messages", "open", "questions", "answers", "unknown"
+    "alpaca", "dolly", "oasst", "pairs", "lines", "squad", "passages", "messages", "index", "open", "questions", "answers", "unknown"
 ]  # fmt: skip
 LOOKED_AT = 200  # rows
 READ = 4000  # characters to tell a language by
@@ -56,6 +56,7 @@ class Look:
             "squad": "questions on texts (SQuAD)",
             "passages": "native text",
             "messages": "conversations",
+            "index": "an index of rows that belong together",
             "open": "open questions (Vicuna)",
             "questions": "questions (FastChat)",
             "answers": "answers (FastChat)",
@@ -73,10 +74,13 @@ def look(path: Path) -> Look:
         return Look(path, "unknown", why=error.problems[0].message)
 
 
-def language_in(texts: Iterable[str]) -> str:
-    """The language of texts taken together, as the registry calls it; empty where it cannot be told."""
-    joined, size = [], 0
+def language_in(texts: Iterable[object]) -> str:
+    """The language of texts taken together, as the registry calls it; empty where it cannot be told. What is no text is left out."""
+    joined: list[str] = []
+    size = 0
     for text in texts:
+        if not isinstance(text, str):
+            continue
         joined.append(text)
         size += len(text)
         if size > READ:
@@ -112,13 +116,17 @@ def _squad(path: Path) -> Look:
     value = read_json(path)
     articles = value.get("data") if isinstance(value, dict) else None
     try:
-        asked = [qa["question"] for a in articles or () for p in a["paragraphs"] for qa in p["qas"]]
+        questions = [qa for a in articles or () for p in a["paragraphs"] for qa in p["qas"]]
+        asked = [qa["question"] for qa in questions]
+        answered = any(answer["text"] for qa in questions for answer in qa["answers"])
     except (KeyError, TypeError):
-        asked = []
+        asked, answered = [], False
     if not asked:
         return Look(
             path, "unknown", why="a JSON object, and not in SQuAD's form; rows are to stand in a list"
         )
+    if not answered:
+        return Look(path, "unknown", why="questions on texts (SQuAD), none of which has an answer")
     return Look(path, "squad", _languages(asked), len(asked))
 
 
@@ -138,14 +146,17 @@ def _json(path: Path) -> Look:
     if {"message_id", "orig_text", "text", "role"} <= has:
         return Look(path, "oasst", ("en", language_in(_texts(head, "text"))), rows)
     if {"instruction", "output"} <= has:
-        sides = language_in(_texts(head, "instruction")), language_in(_texts(head, "output"))
-        return Look(path, "alpaca", sides, rows)
+        both = language_in(_texts(head, "instruction")), language_in(_texts(head, "output"))
+        return Look(path, "alpaca", both, rows)
     if has & {"messages", "conversations"}:
         return Look(path, "messages", _languages(_said(head)), rows)
+    if "en_row" in has and (sides := [f for f in has if f.endswith("_row") and f != "en_row"]):
+        return Look(path, "index", ("en", _code(sides[0].removesuffix("_row"))), rows)
     if {"question_id", "turns"} <= has:
-        return Look(path, "questions", _languages(t for row in head for t in row["turns"]), rows)
+        return Look(path, "questions", _languages(_turns(row["turns"] for row in head)), rows)
     if {"question_id", "choices"} <= has:
-        return Look(path, "answers", _languages(_answers(head)), rows)
+        answers = (choice.get("turns") for row in head for choice in _objects(row["choices"]))
+        return Look(path, "answers", _languages(_turns(answers)), rows)
     if {"question_id", "text"} <= has:
         return Look(path, "open", _languages(_texts(head, "text")), rows)
     by_tag = _sides(row.get("translation", row) for row in head)
@@ -157,23 +168,25 @@ def _json(path: Path) -> Look:
     return Look(path, "unknown", why=f"its rows have the fields {', '.join(list(fields)[:8])}")
 
 
-def _answers(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    for row in rows:
-        try:
-            turn = row["choices"][0]["turns"][0]
-            yield str(turn["content"] if isinstance(turn, dict) else turn)
-        except (LookupError, TypeError):
-            continue
+def _objects(value: object) -> list[dict[str, Any]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
-def _said(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _turns(rows: Iterable[object]) -> Iterator[object]:
+    """The texts of FastChat's turns: texts, or {content: text}, also one list deeper."""
+    for turns in rows:
+        for turn in turns if isinstance(turns, list) else ():
+            if isinstance(turn, list):
+                yield from _turns([turn])
+            else:
+                yield turn.get("content") if isinstance(turn, dict) else turn
+
+
+def _said(rows: Sequence[Mapping[str, Any]]) -> Iterator[object]:
     """The texts of conversations."""
     for row in rows:
-        turns = row.get("messages") or row.get("conversations")
-        for turn in turns if isinstance(turns, list) else ():
-            text = (turn.get("content") or turn.get("value")) if isinstance(turn, dict) else None
-            if isinstance(text, str):
-                yield text
+        for turn in _objects(row.get("messages") or row.get("conversations")):
+            yield turn.get("content") or turn.get("value")
 
 
 def _sides(rows: Iterable[Any]) -> tuple[str, ...]:
@@ -244,7 +257,7 @@ def _texts(rows: Sequence[Mapping[str, Any]], field: str) -> Iterator[str]:
     return (row[field] for row in rows if isinstance(row.get(field), str))
 
 
-def _languages(texts: Iterable[str]) -> tuple[str, ...]:
+def _languages(texts: Iterable[object]) -> tuple[str, ...]:
     code = language_in(texts)
     return (code,) if code else ()
 

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import calque
 from calque.corpora.files import sha256_of
@@ -23,6 +23,9 @@ from calque.recipes.steps.workshop import Workshop
 from calque.recipes.tuned import RunSystem, Tuned
 from calque.records import Demonstration
 from calque.reports.folder import read_run
+
+if TYPE_CHECKING:
+    import torch
 
 Form = Literal["merged", "adapter"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -83,7 +86,6 @@ def _merged(tuned: Tuned, system: RunSystem, workshop: Workshop, folder: Path, a
     """Write the weights, and say in which precision and how it was checked."""
     import torch
 
-    from calque.engines.device import best_device
     from calque.engines.loading import load_model
     from calque.engines.weights import stored_dtype
     from calque.tuning.adapt import weights_of
@@ -94,7 +96,7 @@ def _merged(tuned: Tuned, system: RunSystem, workshop: Workshop, folder: Path, a
     under = weights_of(workshop.base, system.step)
     known = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
     dtype = stored_dtype(under.folder) if asked.precision == "auto" else known[asked.precision]
-    model: Any = load_model(under, dtype=dtype, device=best_device())
+    model: Any = load_model(under, dtype=dtype, device=_device(under.folder, dtype))
     name = str(dtype).removeprefix("torch.")
     if (system.step / "adapter").is_dir():
         encoded = read_encoded(tuned.root / "steps" / f"encode-{system.name}")
@@ -109,6 +111,21 @@ def _merged(tuned: Tuned, system: RunSystem, workshop: Workshop, folder: Path, a
     model.generation_config = _generation(workshop, stop)
     model.save_pretrained(folder, max_shard_size=asked.shard)
     return fact
+
+
+def _device(folder: Path, dtype: torch.dtype) -> torch.device:
+    """The accelerator where it has room for the model and a half, else the CPU: a merge needs no speed."""
+    import torch
+
+    from calque.engines.device import best_device
+    from calque.engines.weights import count_parameters
+
+    device = best_device()
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        if count_parameters(folder) * dtype.itemsize * 1.5 < free:
+            return device
+    return torch.device("cpu")
 
 
 def _generation(workshop: Workshop, stop: int) -> Any:

@@ -28,7 +28,12 @@ METHODS = {
 }  # what each needs; the first that can be made is proposed
 SQUAD = ("xquad", "mlqa", "tydiqa")
 MOST = 300  # files of a folder
-LINES = tuple(f".{code}" for code in LANGUAGES)  # endings of the two sides of parallel text
+LINES = tuple(
+    f".{name}"
+    for language in LANGUAGES.values()
+    for name in (language.code, *language.aliases)
+    if name.isalpha()
+)  # endings of the two sides of parallel text
 COMPARED = 200  # rows of two files, to tell whether they say the same
 
 
@@ -142,6 +147,7 @@ def _sorted(
     ending = "its ending tells of no form that is read"
     found.unused += [(path, ending) for path in others if not taken.intersection((path, *path.parents))]
     lines: list[Look] = []
+    indices: list[Look] = []
     asked: dict[str, Path] = {}
     for one in sorted(looks, key=lambda one: len(one.path.parts)):
         if taken.intersection((one.path, *one.path.parents)):
@@ -167,6 +173,8 @@ def _sorted(
             table = {"file": one.path, "english_column": english, "target_column": other}
             found.translations[target] = one.path if plain else table
             found.rows[target] = one.rows
+        elif one.form == "index":
+            indices.append(one)
         elif one.form == "lines":
             lines.append(one)
         elif one.form == "passages":
@@ -179,6 +187,8 @@ def _sorted(
             found.unused.append((one.path, one.told))
     _pair_lines(found, lines)
     _answered(found, asked)
+    for index in indices:
+        _by_index(found, index)
     _side_by_side(found)
     return found
 
@@ -243,6 +253,32 @@ def _answered(found: Findings, asked: dict[str, Path]) -> None:
             found.unused.append((answers, "answers without the file of their English questions"))
     if english is not None and not asked:
         found.unused.append((english, "questions without a file of answers in another language"))
+
+
+def _by_index(found: Findings, index: Look) -> None:
+    """Alpaca files whose rows an index joins; of several sections `{range}` stands for the section in their names."""
+    code = index.languages[1]
+    sections = {row.get("range") for row in _rows(index.path)}
+    both = [found.instructions.get(side, []) for side in ("en", code)]
+    if sections == {None}:
+        sides = [paths[0] if len(paths) == 1 else None for paths in both]
+    else:
+        sides = [_pattern(paths, {str(section) for section in sections}) for paths in both]
+    if code and None not in sides:
+        found.parallel[code] = {"english": sides[0], "target": sides[1], "index": index.path}
+    else:
+        found.unused.append((index.path, f"{index.told} of files that are not here"))
+
+
+def _pattern(paths: Sequence[Path], sections: set[str]) -> Path | None:
+    """The one name, with {range} for the section, of the files of all sections; none where there is no such."""
+    names = {
+        path.with_name(path.name.replace(section, "{range}")): section
+        for section in sections
+        for path in paths
+        if re.search(rf"(?<!\d){re.escape(section)}(?!\d)", path.name)
+    }
+    return next(iter(names)) if len(names) == 1 else None
 
 
 def _side_by_side(found: Findings) -> None:
