@@ -51,13 +51,16 @@ def test_a_model_behind_a_server_answers_beside_the_others(project: Path, foundr
     assert len(seen.bodies) == 2
 
 
-def test_who_is_meant_and_how_they_are_asked(full_run: Path, lora_run: Path) -> None:
+def test_who_is_meant_and_how_they_are_asked(full_run: Path, lora_run: Path, tmp_path: Path) -> None:
     assert begin(str(full_run)).partners[0].name == "x-crossalpaca-it"
     assert begin(str(lora_run)).partners[0].name == "x-crossalpaca-it"
     assert begin(str(full_run), language="it").manner == Manner("it")
     assert begin(str(full_run), systems=["base"]).manner.language == "it"
     with pytest.raises(UsageError, match="there is no x-alpaca in zh"):
         begin(str(full_run), systems=["x-alpaca"], language="zh")
+    assert begin(str(full_run.parent / "model")).manner.language == "en"
+    (tmp_path / "calque_export.json").write_text('{"languages": ["sw", "en"]}', encoding="utf-8")
+    assert begin(str(tmp_path)).manner.language == "sw"
     with pytest.raises(UsageError, match="there is one model here: model"):
         partners_of(str(full_run.parent / "model")).find("x", None)
 

@@ -67,6 +67,7 @@ def test_the_merged_model_answers_as_the_run_s_own(
     rows = {"x-crossalpaca": 36, "later": 24}[system]
     assert f"Token ids by the chat template equal those of training in {rows} of {rows} prompts." in lines
     assert not list((tmp_path / "out").glob("*.bin"))
+    assert len({path.stat().st_mode for path in (tmp_path / "out").iterdir()}) == 1
 
 
 def test_the_adapter_stands_on_the_base(lora_run: Path, tmp_path: Path, tiny_model: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,10 +11,14 @@ from typing import TYPE_CHECKING, Any
 from calque.chat.talk import Manner, Way, Writes
 from calque.engines import Completion, Sampling
 from calque.errors import ModelError, Problem, UsageError
+from calque.languages import UnknownLanguageError
+from calque.languages import language as language_of
 from calque.recipes.resolve import by_way_of_english
 from calque.recipes.schema import ChatPart, PivotPart, ServedSystem
 from calque.recipes.tuned import RunSystem, Tuned, read_tuned
 from calque.records import Conversation
+
+MARK = "calque_export.json"  # what `calque export` says of a model
 
 if TYPE_CHECKING:
     from calque.engines.streaming import Writer
@@ -93,8 +98,6 @@ class Source:
 
     def _alone(self, device: Any, dtype: Any) -> Writer:
         """A model's folder or hub id, or the folder of an adapter, with its base model."""
-        import json
-
         from calque.engines.loading import find_model, load_model, load_tokenizer
         from calque.engines.streaming import Writer
         from calque.prompts.encoding import make_encoder
@@ -158,7 +161,7 @@ def partners_of(
     if not (folder / "recipe.yaml").is_file():
         source = Source(base=base, model=name, template=template, precision=precision)
         label = folder.absolute().name if folder.exists() else name
-        source.partners = (Partner(label, (), source),)
+        source.partners = (Partner(label, _languages(folder), source),)
         return source
     if template is not None:
         raise UsageError(Problem("a run has its template", "--template", remedy="leave --template out"))
@@ -166,6 +169,15 @@ def partners_of(
     source = Source(tuned=tuned, base=base, precision=precision)
     source.partners = tuple(_partner(tuned, system, source) for system in tuned.systems)
     return source
+
+
+def _languages(folder: Path) -> tuple[str, ...]:
+    """Those that an export says it was tuned for; of other models nothing is known."""
+    try:
+        told = json.loads((folder / MARK).read_text(encoding="utf-8"))["languages"]
+        return tuple(language_of(code).code for code in told)
+    except (OSError, ValueError, KeyError, TypeError, UnknownLanguageError):
+        return ()
 
 
 def default_partner(source: Source, language: str | None) -> Partner:

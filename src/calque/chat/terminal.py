@@ -22,6 +22,7 @@ from calque.errors import CalqueError, Problem, UsageError
 from calque.languages import language as language_of
 from calque.records import Demonstration, Message, Provenance, Rejected
 
+INTERRUPTED = 130
 DIM, BOLD, PLAIN = "\033[2m", "\033[1m", "\033[0m"
 
 
@@ -38,7 +39,7 @@ class Terminal:
     lines: bool = False
     _talks: dict[str, Talk] = field(default_factory=dict)
     _left: bool = False
-    _failed: bool = False
+    _status: int = 0
 
     @property
     def live(self) -> bool:
@@ -46,7 +47,10 @@ class Terminal:
         return self.typed.isatty() and self.shown.isatty()
 
     def run(self) -> int:
-        """Talk until there is no more to say; returns the exit status, 1 where something from a pipe could not be done."""
+        """Talk until there is no more to say.
+
+        Returns the exit status: 1 where something from a pipe could not be done, 130 where it was stopped.
+        """
         if not self.live:
             return self._piped()
         with suppress(ImportError):
@@ -72,7 +76,7 @@ class Terminal:
             self._line(text.strip())
             if self._left:
                 break
-        return int(self._failed)
+        return self._status
 
     def _typed_line(self) -> str:
         """What is typed, several lines where one ends with a backslash."""
@@ -90,7 +94,7 @@ class Terminal:
             elif line:
                 self._say(line.removeprefix("/") if line.startswith("//") else line)
         except CalqueError as error:
-            self._failed = True
+            self._status = 1
             for problem in error.problems:
                 self._tell(str(problem))
 
@@ -103,6 +107,8 @@ class Terminal:
             said = talk.ask(text, partner.manner(self.manner), self._piece)
             self._ended(said)
             if said.stopped:
+                self._left = self._left or not self.live  # there is nobody to go on with
+                self._status = self._status if self.live else INTERRUPTED
                 return
 
     def _talk(self, partner: Partner) -> Talk:

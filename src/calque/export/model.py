@@ -75,8 +75,10 @@ def export_model(tuned: Tuned, system: RunSystem, out: Path, asked: ModelExport)
         )
         write_json(folder / "lineage.json", lineage)
         files = {p.name: sha256_of(p) for p in sorted(folder.iterdir()) if p.is_file()}
-        mark = {"calque": calque.__version__, "kind": asked.form, "system": system.name, "files": files}
-        write_json(folder / MARK, mark)
+        mark = {"calque": calque.__version__, "kind": asked.form, "system": system.name}
+        write_json(folder / MARK, {**mark, "languages": list(about.languages), "files": files})
+        for path in folder.iterdir():  # weights come readable by their owner alone
+            path.chmod((folder / MARK).stat().st_mode)
     if asked.base_name is None and Path(workshop.base.name).exists():
         yield f"the base model is called {workshop.base.label} in the card: say --base-name ORG/NAME for its name on the hub"
     yield f"{asked.form} model of {system.name}: {out}"
