@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from calque.reports.asked import Asked, questions
+from calque.reports.asked import Asked, questions, served
 from calque.reports.counts import Counts
 from calque.reports.folder import read_run
+from calque.reports.page import render
+from calque.reports.show import show
+from calque.reports.verdict import english
 
 
 @pytest.fixture
@@ -46,3 +52,46 @@ def test_what_language_confusion_leaves_out_is_not_called_wrong() -> None:
 
     assert asked("xquad").counts_as_wrong
     assert not asked("language_confusion").counts_as_wrong
+
+
+@pytest.fixture
+def with_served(run_folder: Path) -> Path:
+    """`cross-it` made a model behind a server, of which one question in 40 was refused, and one withheld."""
+    manifest = json.loads((run_folder / "manifest.json").read_text(encoding="utf-8"))
+    about = {"model": "org/big", "revision": "may", "template": "chat", "parameters": {}}
+    for system in manifest["systems"]:
+        if system["name"] == "cross-it":
+            system["served"] = about
+    (run_folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    for code, unanswered in (("it", {"refused": 1, "withheld": 1}), ("en", {})):
+        path = run_folder / "steps" / f"evaluate-cross-it-xquad-{code}" / "counts.json"
+        counts = json.loads(path.read_text(encoding="utf-8"))
+        counts["server"] = {"requests": 40, "prompt_tokens": 9000, "tokens": 300, "unanswered": unanswered}
+        path.write_text(json.dumps(counts), encoding="utf-8")
+    return run_folder
+
+
+def test_what_servers_were_asked_is_summed_and_shown(with_served: Path) -> None:
+    run = read_run(with_served)
+    (one,) = served(run)
+    assert (one.system, one.model) == ("cross-it", "org/big (may), chat")
+    assert (one.requests, one.prompt_tokens, one.tokens, one.questions) == (80, 18000, 600, 80)
+    assert (one.missing, one.unanswered) == (2, {"refused": 1, "withheld": 1})
+    page = render([run])
+    assert "What servers were asked" in page
+    assert "org/big (may), chat" in page
+    console = Console(width=200, file=io.StringIO(), record=True)
+    console.print(show(with_served))
+    told = "cross-it (org/big (may), chat): 80 requests, 18,000 tokens read, 600 written; 2 of 80 questions unanswered"
+    assert told in console.export_text()
+
+
+def test_a_served_model_is_not_taken_for_the_untuned_one_nor_said_to_have_forgotten_english(
+    with_served: Path,
+) -> None:
+    run = read_run(with_served)
+    assert run.untuned is not None
+    assert run.untuned.name == "base"
+    rows = {row.system.name: row for row in english(run)}
+    assert rows["cross-it"].cells["xquad"][1] is None
+    assert rows["alpaca-it"].cells["xquad"][1] is not None
