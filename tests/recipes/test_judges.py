@@ -12,6 +12,8 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse, Response
 from tests.loopback import served
 
+from calque.errors import RecipeError
+from calque.evaluation.verdicts import response_format
 from calque.recipes.reading import read_recipe
 from calque.recipes.runner import prepare, run
 from calque.reports.folder import read_run
@@ -38,9 +40,11 @@ def calm(a: str, b: str) -> str:
 
 def app_of(said: Callable[[str], str]) -> FastAPI:
     app = FastAPI()
+    app.state.forms = []
 
     @app.post("/v1/chat/completions")
     def chat(body: dict[str, Any]) -> Response:
+        app.state.forms.append(body.get("response_format"))
         choice = {"message": {"content": said(body["messages"][-1]["content"])}, "finish_reason": "stop"}
         return JSONResponse({"choices": [choice], "usage": {"prompt_tokens": 50, "completion_tokens": 9}})
 
@@ -59,11 +63,16 @@ def judging(prefers: Callable[[str, str], str]) -> Callable[[str], str]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
+def apps() -> list[FastAPI]:
+    """Two that answer, two that judge."""
+    answering = [app_of(lambda text, i=i: ANSWERS[text][i]) for i in (0, 1)]  # type: ignore[misc]
+    return [*answering, app_of(judging(longer)), app_of(judging(calm))]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, apps: list[FastAPI]) -> Iterator[Path]:
     rows = [json.dumps({"id": f"q{i}", "text": text}) for i, text in enumerate(ANSWERS, start=1)]
     (tmp_path / "open.it.jsonl").write_text("\n".join(rows), encoding="utf-8")
-    apps = [app_of(lambda text, i=i: ANSWERS[text][i]) for i in (0, 1)]
-    apps += [app_of(judging(longer)), app_of(judging(calm))]
     with (
         served(apps[0]) as one,
         served(apps[1]) as two,
@@ -113,3 +122,27 @@ def test_two_judges_agree_as_far_as_worked_out_by_hand(folder: Path) -> None:
     assert alpha.value == pytest.approx(1 - (4 / 12) / (90 / 132))
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "the judges agree with Krippendorff’s α of 0.51" in page
+
+
+def test_servers_are_held_to_the_form_of_a_verdict_where_the_recipe_says_so(
+    folder: Path, apps: list[FastAPI]
+) -> None:
+    recipe = str(folder / "recipe.yaml")
+    run(prepare(read_recipe(recipe, ())), folder / "run")
+    run(prepare(read_recipe(recipe, ["judge.structured=true"])), folder / "run")
+    for app in apps[2:]:
+        assert app.state.forms[:12] == [None] * 12
+        schema = app.state.forms[12]["json_schema"]["schema"]
+        assert app.state.forms[12:] == [app.state.forms[12]] * 12
+        assert list(schema["properties"]) == schema["required"] == ["reason", "verdict"]
+        assert schema["properties"]["verdict"]["enum"] == ["A", "B", "tie"]
+    for app in apps[:2]:
+        assert app.state.forms == [None] * 6
+    with pytest.raises(RecipeError, match="own is in this process, and can be held to no form"):
+        prepare(read_recipe(recipe, ["judge.structured=true", "engines.own={path: x}", "judge.by=[own]"]))
+
+
+def test_a_single_rating_is_held_to_its_range() -> None:
+    schema = response_format("single")["json_schema"]["schema"]
+    assert schema["properties"]["rating"] == {"type": "integer", "minimum": 1, "maximum": 10}
+    assert schema["required"] == ["reason", "rating"]

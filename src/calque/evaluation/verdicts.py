@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
@@ -34,6 +34,17 @@ class HowGood(BaseModel):
 
 
 Form = TypeVar("Form", Which, HowGood)
+_SAID: dict[str, dict[str, Any]] = {
+    "pairwise": {"verdict": {"type": "string", "enum": list(get_args(Said))}},
+    "single": {"rating": {"type": "integer", "minimum": 1, "maximum": 10}},
+}
+
+
+def response_format(mode: Literal["pairwise", "single"]) -> dict[str, Any]:
+    """The form of a verdict as servers take it: reasons first, so that the verdict follows from them."""
+    fields = {"reason": {"type": "string"}, **_SAID[mode]}
+    schema = {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
+    return {"type": "json_schema", "json_schema": {"name": "verdict", "strict": True, "schema": schema}}
 
 
 def read_verdict(text: str, form: type[Form]) -> Form:

@@ -101,6 +101,11 @@ class Judging(Form):
     max_new_tokens: int = Field(
         512, ge=1, description="longest verdict in tokens, its reason and thoughts included"
     )
+    structured: bool = Field(
+        False,
+        description="hold the judges' servers to the form of a verdict (response_format with a JSON schema); vLLM, SGLang, llama.cpp and "
+        "OpenAI can. What comes is checked in any case",
+    )
     known: PerLanguage | None = Field(
         None,
         description="Alpaca files of right answers, on which each judge is measured first: it must prefer them to those of other "

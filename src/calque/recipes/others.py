@@ -101,6 +101,10 @@ def known_answers(recipe: Recipe, finder: Finder, codes: Sequence[str]) -> dict[
         name = judging.by[prices.index(None)]
         remedy = f"say engines.{name}.price={{read: …, written: …}}"
         tell(("judge", "budget"), f"judge.budget: what {name} costs is not known", remedy)
+    for name in judging.by:
+        if judging.structured and isinstance(recipe.engines.get(name), LocalModel):
+            message = f"judge.structured: {name} is in this process, and can be held to no form"
+            tell(("judge", "structured"), message, "leave it out, or judge by servers alone")
     if judging.known is None:
         return {}
     given = judging.known if isinstance(judging.known, dict) else dict.fromkeys(codes, judging.known)

@@ -13,9 +13,9 @@ from calque.corpora.json_rows import JsonRow, read_json, read_rows
 from calque.corpora.writing import write_json, write_jsonl
 from calque.engines.stored import OVER_BUDGET
 from calque.errors import EngineError, Problem, RunError
-from calque.evaluation.verdicts import NO_VERDICT
+from calque.evaluation.verdicts import NO_VERDICT, response_format
 from calque.randomness import rank
-from calque.recipes.judging import AnyModel, Judging
+from calque.recipes.judging import AnyModel, Judging, ServerModel
 from calque.recipes.resolved import Resolved, called
 from calque.recipes.steps import Work
 from calque.recipes.steps.asking import (
@@ -74,7 +74,7 @@ class _Asks:
         from calque.recipes.steps.other_engines import other_engine
 
         purse = purse_of(self.engine, "judge", self.judging.budget)
-        with other_engine(work.workshop, self.judge, self.engine, purse) as engine:
+        with other_engine(work.workshop, self.judge, self._held_to_form, purse) as engine:
             found = judge(
                 contests,
                 engine,
@@ -86,6 +86,14 @@ class _Asks:
             )
         self._refuse_failures(found, silent)
         return found
+
+    @property
+    def _held_to_form(self) -> AnyModel:
+        """The judge, whose server is to write nothing but a verdict where the recipe says so."""
+        if not self.judging.structured or not isinstance(self.engine, ServerModel):
+            return self.engine
+        form = {"response_format": response_format(self.judging.mode)}
+        return self.engine.model_copy(update={"parameters": {**form, **self.engine.parameters}})
 
     def _refuse_failures(self, found: list[Judged], silent: bool) -> None:
         """Raise where the budget is spent, or where too many have no verdict: what came is kept for the next run."""
