@@ -125,7 +125,7 @@ def test_what_is_not_answered_is_no_instruction_and_alone_asked_again(
     project: Path, writer: Writer, address: str
 ) -> None:
     writer.broken = {"la mucca vive nel bosco da 1", "la mucca vive nel bosco da 2"}
-    made = engine(address, attempts=1)
+    made = [*engine(address, attempts=1), "curate.refine.answering={engine: big, temperature: 0.7}"]
     with pytest.raises(
         EngineError, match=r"engine big: 2 of 36 requests were not answered \(2 × status_500\)"
     ):
@@ -136,7 +136,10 @@ def test_what_is_not_answered_is_no_instruction_and_alone_asked_again(
     dropped = rows(project / "run/steps/generate-it/dropped.jsonl")
     assert [row["reason"] for row in dropped] == ["status_500", "status_500"]
     assert dropped[0]["raw"].startswith("la mucca")
-    assert len(writer.asked) == PASSAGES - 2, "those that were answered are not asked again"
+    answers = writer.asked[PASSAGES - 2 :]
+    assert len(answers) == counts(project)["answer-by-big-it"]["kept"] == 12, "the others are not asked again"
+    assert {body["temperature"] for body in answers} == {0.7}
+    assert all("as an assistant would" in body["messages"][0]["content"] for body in answers)
 
 
 def test_a_budget_ends_it_and_a_higher_one_goes_on(project: Path, writer: Writer, address: str) -> None:
@@ -213,6 +216,13 @@ def test_a_passage_that_holds_what_is_asked_is_refused_or_dropped_once_it_is_a_c
     assert told["mix-xinstruction"]["dropped"]["contaminated"] == 1
     page = (project / "run/report.html").read_text("utf-8")
     assert "37 rows of candidates" in page
+
+
+def test_a_key_that_is_not_set_is_told_before(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BIG_KEY", raising=False)
+    name, *rest = words(project)
+    with pytest.raises(RecipeError, match="BIG_KEY, which should hold the server's key, is not set"):
+        list(check(name, [*rest, *SMALL, *engine("http://127.0.0.1:1/v1", key="BIG_KEY")]))
 
 
 @pytest.mark.parametrize(
