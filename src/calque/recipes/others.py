@@ -14,6 +14,12 @@ from calque.recipes.links import unknown
 from calque.recipes.refine import Answering, Rater, Writing
 from calque.recipes.schema import Recipe
 
+IN_PLACE = {
+    "writing": "writes the instructions, in place of a generator that is tuned on the seed",
+    "answering": "answers for level 2, in place of the newest follower",
+    "rating": "rates, in place of an evaluator that is tuned in each round",
+}
+
 
 def engines_of(recipe: Recipe, folder: Path) -> dict[str, AnyModel]:
     """The other models, with folders and files as seen from here; `folder` is the recipe's."""
@@ -42,7 +48,7 @@ def keys_not_set(models: Iterable[ServerModel]) -> Iterator[Problem]:
 
 
 def engines_of_rounds(recipe: Recipe, finder: Finder) -> None:
-    """Tell what is wrong with the models that rounds of refinement name."""
+    """Note which models rounds of refinement ask in place of tuned ones, and tell what is wrong with them."""
     refine = recipe.curate.refine
     if refine is None:
         return
@@ -61,6 +67,9 @@ def engines_of_rounds(recipe: Recipe, finder: Finder) -> None:
                 )
             continue
         engine = recipe.engines.get(name)
+        if engine is not None:
+            model = engine.model if isinstance(engine, ServerModel) else Path(engine.path).name
+            finder.notes.append(f"{model} {IN_PLACE[role]}")
         if engine is None:
             known = list(recipe.engines)
             finder.problems.append(unknown(finder.places, loc, ("engine",), "engine", name, known)[1])
