@@ -23,6 +23,8 @@ from calque.corpora.json_rows import read_rows
 from calque.evaluation.instructions import Instruction
 
 NEEDS_PUNKT = ("length_constraints:number_sentences", "change_case:capital_word_frequency")
+# The harness's copy of M-IFEval takes English words for these; its "less than" is ≤, as "como máximo" is.
+RELATIONS = {"al menos": "at least", "como máximo": "less than"}
 NEEDS_SPACY = ("length_constraints:number_sentences",)
 
 
@@ -117,7 +119,8 @@ def main() -> None:
                 split[name] += 1
                 continue
             theirs = registry[told](told)
-            theirs.build_description(**{k: v for k, v in wants.items() if v is not None})
+            told_there = {k: RELATIONS.get(str(v), v) for k, v in wants.items() if v is not None}
+            theirs.build_description(**told_there)
             ours = Instruction(name, wants, given.language)
             for _ in range(given.answers):
                 number += 1

@@ -106,6 +106,14 @@ def test_rules_of_ifeval(name: str, wants: dict[str, Any], answer: str, followed
     assert Instruction(name, wants, "en").is_followed(answer) is followed
 
 
+def test_lists_in_spanish_are_counted_by_the_rules_of_its_authors() -> None:
+    bullets = Instruction("detectable_format:number_bullet_lists", {"num_bullets": 1}, "es")
+    assert bullets.is_followed("* a\n- b")  # the instruction names * alone
+    words = Instruction("length_constraints:number_words", {"num_words": 2, "relation": "como máximo"}, "es")
+    assert words.is_followed("1. uno\n2. dos")
+    assert not words.is_followed("uno dos 3")
+
+
 @pytest.mark.parametrize(
     ("name", "wants", "language", "answer", "followed"),
     [

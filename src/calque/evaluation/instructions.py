@@ -16,7 +16,8 @@ nothing is no highlight; letters are counted in small letters. Where we differ, 
 SEA-IFEval (Susanto et al. 2025) has rules of its own (`sea`): keywords are whole words where the language parts words,
 sections, bullets and paragraphs are counted exactly, sentences are parted by `***`, a repeated prompt wants an answer
 behind it. M-IFEval's Spanish instructions are read from their wording: *al menos* is ≥ and *como máximo* ≤; ñ and ü are
-wanted in exactly so many words.
+wanted in exactly so many words; points of a list begin with `*` alone, and the numbers of one are no words. Words are there
+those of spaCy's rules, and here runs of letters and digits.
 """
 
 from __future__ import annotations
@@ -138,6 +139,8 @@ def _letters(text: str, of: Instruction) -> bool:
 
 @_check("length_constraints:number_words")
 def _words(text: str, of: Instruction) -> bool:
+    if of.language == "es":
+        text = re.sub(r"^\s*\d+\.\s*", "", text, flags=re.MULTILINE)
     return _amount(len(re.findall(r"\w+", text)), of, "num_words")
 
 
@@ -192,6 +195,8 @@ def _postscript(text: str, of: Instruction) -> bool:
 @_check("detectable_format:number_bullet_lists")
 def _bullets(text: str, of: Instruction) -> bool:
     forms = (r"^\s*\*[^\*].*$", r"^\s*-.*$")
+    if of.rules == "ifeval" and of.language == "es":
+        forms = forms[:1]
     if of.rules == "sea":
         forms = (r"^\s*\* \*?\*?[^\*\n\s].*$", r"^\s*- \*?\*?[^\*\n\s].*$")
     found = sum(len(re.findall(form, text, flags=re.MULTILINE)) for form in forms)
