@@ -302,6 +302,8 @@ def test_what_is_refused_with_fewer_examples_is_told_by_its_item(wilful: tuple[P
     step = folder / "steps" / "evaluate-gpt-xquad-it"
     rows = [json.loads(line) for line in (step / "unanswered.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [(row["item"], row["reason"]) for row in rows] == [("q7", "refused")]
+    scores = (step / "scores.jsonl").read_text(encoding="utf-8")
+    assert "|examples_as:turns|" in scores  # which is how a server with a chat template is shown them
     kept = read_json(step / "counts.json")["kept"]
     assert read_json(step / "counts.json")["notes"] == {"fewer_examples": kept}
 
@@ -342,6 +344,10 @@ def test_a_budget_stops_it_and_a_higher_one_goes_on(wilful: tuple[Path, Wilful])
         (["systems.gpt.mix={}"], "no setting 'systems.gpt.mix'"),
         (["systems.gpt.price=null", "systems.gpt.budget=3"], "what it costs is not known"),
         (["systems.gpt.template=plain", "systems.gpt.answers=[chat]"], "two turns do not go by a template"),
+        (
+            ["evaluate.shots=1", "evaluate.examples_as=text"],
+            "a server with a chat template takes turns alone",
+        ),
         (["systems.gpt.server=here/v1"], "no address of a server"),
         (
             ["systems.gpt.template=plain", "evaluate.shots=1", "evaluate.examples_as=turns"],

@@ -194,11 +194,11 @@ def _postscript(text: str, of: Instruction) -> bool:
 
 @_check("detectable_format:number_bullet_lists")
 def _bullets(text: str, of: Instruction) -> bool:
-    forms = (r"^\s*\*[^\*].*$", r"^\s*-.*$")
+    forms = [r"^\s*\*[^\*].*$", r"^\s*-.*$"]
     if of.rules == "ifeval" and of.language == "es":
-        forms = forms[:1]
+        forms.pop()
     if of.rules == "sea":
-        forms = (r"^\s*\* \*?\*?[^\*\n\s].*$", r"^\s*- \*?\*?[^\*\n\s].*$")
+        forms = [r"^\s*\* \*?\*?[^\*\n\s].*$", r"^\s*- \*?\*?[^\*\n\s].*$"]
     found = sum(len(re.findall(form, text, flags=re.MULTILINE)) for form in forms)
     return found == int(of.wants["num_bullets"])
 

@@ -369,6 +369,10 @@ class _Resolver:
                 )
                 remedy = "set evaluate.shots=0, or answers: [direct]"
                 self._tell(("systems", role, "answers"), message, remedy)
+            chats = isinstance(system, ServedSystem) and system.template == "chat"
+            if shown and chats and self.recipe.evaluate.examples_as == "text":
+                message = "evaluate.examples_as is text, and a server with a chat template takes turns alone"
+                self._tell(("systems", role), message, "say evaluate.examples_as=auto, or turns")
 
     def _spread(self, name: str, given: Files, wanted: list[str]) -> dict[str, Files]:
         if "{language}" in str(given):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from calque.engines import Engine
     from calque.evaluation.asking import Asking
     from calque.evaluation.items import ItemSet
+    from calque.evaluation.shots import Shots
 
 
 def is_asked(system: ResolvedSystem, benchmark: ResolvedBenchmark, way: Way) -> bool:
@@ -83,9 +84,14 @@ class Evaluate:
         return {"words": words, "english_tokens": room, "english_asked_for": asked_for}
 
     @property
+    def shots(self) -> Shots:
+        """The worked examples before each question."""
+        return self.benchmark.shots
+
+    @property
     def _shown(self) -> dict[str, Any]:
         """The worked examples; the files that they come from are among the files."""
-        shots = self.benchmark.shots
+        shots = self.shots
         if not shots.count:
             return {}
         return {
@@ -103,7 +109,7 @@ class Evaluate:
 
         made = benchmark_of(self.benchmark.name)
         asked = gather(self.benchmark.files, made.ending, made.folders)
-        return (*asked, *self.benchmark.shots.sources(made, asked), *template_files(self.template))
+        return (*asked, *self.shots.sources(made, asked), *template_files(self.template))
 
     @property
     def after(self) -> tuple[str, ...]:
@@ -145,7 +151,7 @@ class Evaluate:
             self.benchmark.language,
             prompt_language=self.evaluate.prompt_language,
             limit=self.evaluate.limit,
-            shots=self.benchmark.shots,
+            shots=self.shots,
         )
 
     def carry_out(self, work: Work) -> dict[str, Any]:
@@ -173,7 +179,7 @@ class Evaluate:
             limit=self.evaluate.limit,
             max_new_tokens=self.evaluate.max_new_tokens.get(self.benchmark.name),
             put=self._asking(),
-            shots=self.benchmark.shots,
+            shots=self.shots,
             asked=asked,
             progress=work.counted(self._asking().passes(made) * len(asked.items)),
         )

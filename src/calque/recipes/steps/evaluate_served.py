@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from calque.engines.stored import StoredEngine
     from calque.evaluation.asking import Asking
     from calque.evaluation.items import Item
+    from calque.evaluation.shots import Shots
 
 Answer = TypeVar("Answer", Completion, Scores)
 
@@ -44,6 +45,13 @@ class EvaluateServed(Evaluate):
         if self.system.served is None:
             raise AssertionError(f"{self.system.name} is not served")
         return self.system.served
+
+    @property
+    def shots(self) -> Shots:
+        """The worked examples: as the server's own template takes them, if nothing else is said."""
+        form: Literal["turns", "text"] = "turns" if self.served.template == "chat" else "text"
+        shots = self.benchmark.shots
+        return replace(shots, form=form) if self.evaluate.examples_as == "auto" else shots
 
     @property
     def settings(self) -> dict[str, Any]:
