@@ -1,10 +1,11 @@
 """Our evaluation against lm-evaluation-harness: the same model, prompts and files; equal scores, and how much faster.
 
-    python benchmarks/harness.py --data FOLDER [--language zh] [--limit 200] [--shots 5] [--size 1.3M] [--batch 32]
+    python benchmarks/harness.py --data FOLDER [--language zh] [--limit 200] [--first] [--shots 5] [--size 1.3M] [--batch 32]
 
 A random Llama in hub form, its tokenizer trained on the files, answers XNLI, XCOPA, Belebele (by letters and
 by the options' texts) and XQuAD (greedy spans). The harness is given our prompts as local JSON lines, and no task of its own (`include_defaults=False`);
 with --shots it puts the same examples before each itself, and its prompts must be ours, letter by letter.
+With --first, questions are the first ones of the files and not drawn, so that as many are about one passage as in whole files.
 Accuracies must be equal, as `acc` and `acc_norm`, and answers the same; else the script fails. Both hold the model in one
 process and take turns; ours includes reading the files and the bootstrap, the harness's its evaluation alone, its tasks being
 built before. On a busy machine take `--threads 1 --clock cpu`: seconds are then those of the processor. Needs
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import statistics
 import sys
 import tempfile
@@ -24,6 +26,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from calque.corpora.files import read_text
 from calque.evaluation.belebele import BELEBELE
 from calque.evaluation.benchmarks import BENCHMARKS
 from calque.evaluation.evaluate import evaluate, items_of
@@ -109,6 +112,27 @@ def make_model(folder: Path, texts: list[str], size: str) -> None:
     with torch.no_grad():
         model.lm_head.weight[len(fast) :] = 0  # what the tokenizer does not know is never the likeliest
     model.save_pretrained(folder)
+
+
+def first_of(files: list[Path], count: int, folder: Path) -> list[Path]:
+    """Official files of the first questions alone, and what lies beside them."""
+    folder.mkdir()
+    made = []
+    for path in files:
+        made.append(folder / path.name.removesuffix(".gz"))
+        text = read_text(path)
+        if ".json" in path.suffixes:
+            left, data = count, json.loads(text)
+            for paragraph in (p for article in data["data"] for p in article["paragraphs"]):
+                paragraph["qas"] = paragraph["qas"][:left]
+                left -= len(paragraph["qas"])
+            text = json.dumps(data, ensure_ascii=False)
+        else:
+            text = "".join(text.splitlines(keepends=True)[:count])
+        made[-1].write_text(text, encoding="utf-8")
+        for beside in path.parent.glob("*labels.txt"):
+            shutil.copy(beside, folder)
+    return made
 
 
 def make_task(
@@ -203,6 +227,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=200)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--batch", type=int, default=32, help="the harness's batch; ours is cut by tokens")
+    parser.add_argument("--first", action="store_true", help="the first questions, not any")
     parser.add_argument("--shots", type=int, default=0)
     parser.add_argument("--size", choices=SIZES, default="1.3M")
     parser.add_argument("--threads", type=int, default=0, help="0: as many as there are cores")
@@ -226,6 +251,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
         files = {name: find(TASKS[name], given.language, given.data) for name in names}
+        if given.first:
+            files = {name: first_of(files[name], given.limit, root / f"first-{name}") for name in names}
         asked = {
             name: list(items_of(name, files[name], given.language, limit=given.limit, shots=shots).items)
             for name in names
