@@ -86,17 +86,14 @@ def with_pandas(path: Path, out: Path) -> None:
 def write_instructions(path: Path, rows: int) -> None:
     """One instruction and its rating a line; 400 kinds of request about 1,800 things."""
     draw = np.random.default_rng(0)
-    things = [stem + ending for stem in STEMS for ending in ENDINGS]
+    things = np.array([stem + ending for stem in STEMS for ending in ENDINGS])
     verbs = [f"{stem}ify" for stem in STEMS[:20]]
-    forms = [f"in the {stem}ish manner of a {stem}er" for stem in STEMS[20:40]]
+    whom = [f"{stem}ers" for stem in STEMS[20:40]]
     with path.open("w", encoding="utf-8") as file:
         for _ in range(rows):
-            verb, form = verbs[draw.integers(len(verbs))], forms[draw.integers(len(forms))]
-            one, other = (things[i] for i in draw.integers(0, len(things), 2))
-            rating = draw.random()
-            file.write(
-                f"{verb.capitalize()} the {one} and what it has to do with {other} {form}.\t{rating:.4f}\n"
-            )
+            about = " ".join(things[draw.integers(0, len(things), int(draw.integers(4, 12)))])
+            verb = verbs[draw.integers(len(verbs))].capitalize()
+            file.write(f"{verb} {about} for {whom[draw.integers(len(whom))]}.\t{draw.random():.4f}\n")
 
 
 def instructions_with_calque(path: Path, out: Path) -> None:
