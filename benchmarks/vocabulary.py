@@ -164,6 +164,7 @@ def main() -> None:
                         if done.returncode != 0:
                             sys.exit(f"{name}: {done.stderr}")
                         runs[name].append(json.loads(done.stdout.splitlines()[-1]))
+                        print(f"{name}: {runs[name][-1]}", file=sys.stderr, flush=True)
                 for name, made in runs.items():
                     row = {key: statistics.median(run[key] for run in made) for key in made[0]}
                     known = runs.get("trainer", made)[0]["loss"]

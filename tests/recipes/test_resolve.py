@@ -35,6 +35,24 @@ def test_a_system_of_its_own_settings(project: Path) -> None:
     assert (by_name["en-alpaca"].epochs, by_name["x-alpaca-it"].method) == (2, "full")
 
 
+@pytest.mark.parametrize("own", [True, False])
+def test_a_package_that_is_not_here_is_told_before_anything_is_spent(
+    project: Path, monkeypatch: pytest.MonkeyPatch, own: bool
+) -> None:
+    path = project / "recipe.yaml"
+    old, new = ("en-alpaca: {", "en-alpaca: {tuning: {method: lora, quantized: 4bit}, ")
+    if not own:
+        old, new = "method: full", "method: lora, quantized: 4bit"
+    path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+    assert {s.tuning.quantized for s in resolved(project).systems} == ({None, "4bit"} if own else {"4bit"})
+    monkeypatch.setattr("calque.recipes.resolve.find_spec", {}.get)
+    with pytest.raises(RecipeError) as caught:
+        resolved(project)
+    (problem,) = caught.value.problems
+    assert problem.message.endswith("the package bitsandbytes is not installed")
+    assert (problem.line, problem.remedy) == (14 if own else 18, "pip install 'calque[quantized]'")
+
+
 def test_every_missing_file_is_named_at_once(project: Path) -> None:
     (project / "pairs.tsv").unlink()
     (project / "instructions.it.json").rename(project / "instruction.it.json")

@@ -54,6 +54,12 @@ def test_show_counts_steps_and_drops(run_folder: Path) -> None:
     assert "not done" not in text
 
 
+def test_what_a_tuning_has_to_say_is_said(run_folder: Path) -> None:
+    path = run_folder / "steps" / "tune-cross-it" / "lineage.json"
+    path.write_text(path.read_text().replace('"method"', '"notes": ["rows are padded"], "method"', 1))
+    assert "note: cross-it: rows are padded" in printed(show(run_folder), 100)
+
+
 def test_a_run_without_scores_says_so(make_run: Callable[..., Path]) -> None:
     folder = make_run()
     (folder / "scores.jsonl").unlink()

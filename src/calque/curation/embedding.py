@@ -42,10 +42,11 @@ def embed(texts: Sequence[str], *, seed: int) -> Vectors:
         return np.zeros((len(texts), 1), dtype=np.float32)
     with np.errstate(invalid="ignore"):  # of texts that are all alike nothing is explained
         reduced = TruncatedSVD(most, random_state=seed % 2**32).fit(rarity.transform(sample))
-    rows = [
-        reduced.transform(rarity.transform(hashed.transform(texts[start : start + CHUNK])))
-        for start in range(0, len(texts), CHUNK)
-    ]
-    vectors = np.concatenate(rows).astype(np.float32)
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.where(lengths > 0, lengths, 1), dtype=np.float32)
+    vectors = np.empty((len(texts), most), dtype=np.float32)
+    for start in range(0, len(texts), CHUNK):
+        part = slice(start, start + CHUNK)
+        rows = sample[part] if len(texts) <= FITTED_ON else hashed.transform(texts[part])
+        reached = reduced.transform(rarity.transform(rows)).astype(np.float32)
+        lengths = np.linalg.norm(reached, axis=1, keepdims=True)
+        vectors[part] = reached / np.where(lengths > 0, lengths, 1)
+    return vectors

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -191,11 +192,12 @@ def _four_bit(dtype: torch.dtype) -> Any:
 
 
 def _hush() -> None:
-    """Transformers' own bars and remarks would run through ours; what matters of them are errors of ours."""
-    from transformers.utils import logging
+    """Others' bars and remarks would run through ours; what matters of them are errors of ours."""
+    from transformers.utils import logging as of_transformers
 
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
+    of_transformers.disable_progress_bar()
+    of_transformers.set_verbosity_error()
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # which peft imports wherever it is installed
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
 
@@ -74,6 +75,7 @@ class _Resolver:
         systems = [s for role, system in self.recipe.systems.items() for s in self._system(role, system)]
         passages = tuple(self._passages())
         self._differ(systems)
+        self._quantized(systems)
         systems = Links(self.recipe, self.places, self.problems, self.notes).drawn(systems)
         benchmarks = list(self._benchmarks())
         self._asked_directly()
@@ -327,6 +329,14 @@ class _Resolver:
             if other is not system:
                 message = f"with languages written out, system {other.role!r} is called {system.name!r} too"
                 self._tell(("systems", system.role), message, "rename one of them")
+
+    def _quantized(self, systems: list[ResolvedSystem]) -> None:
+        """Weights are to be held in 4 bits, and the package that does it is not here."""
+        wanting = next((system for system in systems if system.tuning.quantized), None)
+        if wanting is not None and find_spec("bitsandbytes") is None:
+            own = self.recipe.systems[wanting.role].tuning.quantized
+            loc: Loc = ("systems", wanting.role, "tuning", "quantized") if own else ("tuning", "quantized")
+            self._tell(loc, "the package bitsandbytes is not installed", "pip install 'calque[quantized]'")
 
     def _benchmarks(self) -> Iterator[ResolvedBenchmark]:
         own = (system.scored_in or [] for system in self.recipe.systems.values())
