@@ -65,6 +65,13 @@ def export_model(tuned: Tuned, system: RunSystem, out: Path, asked: ModelExport)
         else:
             fact = _merged(tuned, system, workshop, folder, asked)
         yield fact
+        if (
+            asked.form == "merged"
+            and asked.precision == "auto"
+            and lineage["method"] != "full"
+            and "float32" not in fact
+        ):
+            yield "rounding of merged weights may change an answer now and then: --precision fp32 does not round them"
         code = system.language or tuned.recipe.languages[0]
         found = _tokenizer(workshop.encoder, folder, code, rows)
         yield _sentence(found)
