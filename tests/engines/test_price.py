@@ -21,7 +21,8 @@ class Dear:
 
     identity = "dear"
 
-    def __init__(self) -> None:
+    def __init__(self, reads: int = 100) -> None:
+        self.reads = reads
         self.asked: list[str] = []
         self.portions: list[int] = []
 
@@ -42,9 +43,9 @@ class Dear:
             tokens = int(text.split()[1])
             yield (
                 i,
-                Failure("no_use", tokens=tokens, prompt_tokens=100)
+                Failure("no_use", tokens=tokens, prompt_tokens=self.reads)
                 if "bad" in text
-                else Completion(text, tokens, True, 100),
+                else Completion(text, tokens, True, self.reads),
             )
 
     def scores(
@@ -102,6 +103,14 @@ def test_what_is_of_no_use_has_cost_something_and_what_is_stored_costs_nothing(t
         for _ in range(2):
             StoredEngine(Dear(), store, purse).attempt([*ask(1, 10, "bad"), *ask(1, 10)], max_new_tokens=20)
         assert store.spent("here") == pytest.approx(3 * 200e-6)
+
+
+def test_where_a_server_does_not_say_what_it_read_that_costs_something_all_the_same(tmp_path: Path) -> None:
+    """A prompt of 6 characters counts as 2 tokens, a token for 3."""
+    with RequestStore(tmp_path / "requests.sqlite") as store:
+        silent, purse = Dear(reads=0), Purse("here", Price(1.0, 10.0))
+        StoredEngine(silent, store, purse).attempt(ask(1, 10), max_new_tokens=20)
+        assert store.spent("here") == pytest.approx((2 + 100) / 1e6)
 
 
 @given(

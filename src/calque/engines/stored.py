@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -15,6 +16,7 @@ from calque.records import Conversation
 
 Answer = TypeVar("Answer", Completion, Scores)
 EXAMPLES = 3  # failures that are told in full
+CHARACTERS = 3  # of a prompt to a token, where a server does not tell: rather too few
 OVER_BUDGET = "over_budget"
 
 
@@ -156,7 +158,7 @@ class StoredEngine:
                     self.counts.failed += 1
                 else:
                     self.store.put(requests[i], to_json(answer))
-                self._pay(answer)
+                self._pay(answer, requests[i]["shown"])
                 found[keys[i]] = answer
                 if progress is not None:
                     progress(times[keys[i]])
@@ -177,12 +179,16 @@ class StoredEngine:
             yield missing[at : at + size]
             at += size
 
-    def _pay(self, answer: Completion | Scores | Failure) -> None:
+    def _pay(self, answer: Completion | Scores | Failure, shown: str) -> None:
         if isinstance(answer, Completion | CountedScores | Failure):
             self.counts.tokens += answer.tokens
             self.counts.prompt_tokens += answer.prompt_tokens
             if self.purse is not None:
-                self.purse.pay(self.store, answer.prompt_tokens, answer.tokens)
+                untold = (
+                    answer.tokens and not answer.prompt_tokens
+                )  # by a server that does not say what it read
+                read = math.ceil(len(shown) / CHARACTERS) if untold else answer.prompt_tokens
+                self.purse.pay(self.store, read, answer.tokens)
 
 
 def _bytes(text: str) -> int:
