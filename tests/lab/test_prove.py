@@ -207,13 +207,14 @@ def test_baselines_may_be_measured_by_another_family(runs: dict[int, Path]) -> N
     assert (first.method_value, first.baseline_value, first.items) == (1.0, 0.0, 4)
 
 
-def test_selections_are_compared_by_what_they_kept(runs: dict[int, Path]) -> None:
+def test_selections_are_compared_by_what_they_kept(runs: dict[int, Path], tmp_path: Path) -> None:
     text = TEXT.replace("reading: [xquad]", "reading: [xquad], sound: [selection/sound]")
     text = text.replace(
         "demonstrate: {", "demonstrate: {best: {view: selected}, any: {view: selected, by: random}, "
     )
     claim = "  - {says: s, family: sound, method: best, against: {at random: any}}\n"
     made = parse("small", text.replace("shown: [one, two]", "shown: [one, two, best]") + claim)
+    made.recipe["sources"].clear()
     assert made.selections == ["best", "any"]
     shares = {
         "best": {"sound": [np.array([1.0, 0.6]), np.array([0.9, 0.7])]},
@@ -222,10 +223,18 @@ def test_selections_are_compared_by_what_they_kept(runs: dict[int, Path]) -> Non
     read = read_results(parse("small", TEXT), "it", runs, TRUTHS)
     results = Results(made, "it", read.answers, shares)
     *_, found = findings_of([results])
-    assert (found.method_value, found.baseline_value) == (pytest.approx(0.8), pytest.approx(0.5))
+    assert (found.method_value, found.baseline_value) == pytest.approx((0.8, 0.5))
     assert (found.seeds, found.items, found.says) == (2, 2, "s")
     rows = {(r.system, r.family, r.split, r.measure) for r in results_of([results]) if r.family == "sound"}
     assert rows == {(name, "sound", "all", "score") for name in ("best", "any")}
+    write_json(
+        tmp_path / "world/base/gates.json",
+        {"seed": 0, "people": 300, "recall": 1.0, "copying": 0.9, "choosing": 0.5},
+    )
+    page = write_outcome([Proved(made, [results], {})], tmp_path, "x", {"it": "none"}, development=False)
+    text = page.read_text(encoding="utf-8")
+    assert "best 80.0, any 50.0" in text
+    assert "Values that the instructions cover" not in text, "there are none"
 
 
 @pytest.mark.parametrize("sources", ["[selection/soud]", "[selection/sound, xquad]"])
@@ -292,6 +301,7 @@ def test_the_page_stands_alone_and_every_figure_names_its_row(
         value = rows[name][int(row) - 1]["value" if name == "results" else "effect"]
         assert shown.strip().replace("−", "-").lstrip("+") == f"{100 * value:.1f}", (name, row)
     assert "Development." not in text
+    assert "Values that the instructions cover" in text
     assert 'title="efforts.jsonl, row 1">6<' in text, "5.5 steps, the mean of two seeds"
 
 

@@ -67,7 +67,7 @@ def test_short_answers() -> None:
 def test_of_a_requested_text_the_share_is_right_that_tells_what_was_asked_for() -> None:
     told = (Told(LIVES, 0), Told(KEEPS, 1))
     for kind in ("request", "across"):
-        truth = truth_of(b=Task(kind, told, LIVES, 0))  # type: ignore[arg-type]
+        truth = truth_of(b=Task(kind, told, LIVES, 0))
         verdicts = {
             "Anna abita a Roma. In casa Anna tiene un gatto.": Verdict(1.0, "it"),
             "Ha un cane. Anna abita a Parigi.": Verdict(1.0, "it"),  # nobody knows her: any value is as good
