@@ -123,6 +123,7 @@ class _Losses(torch.autograd.Function):
                 losses[span] = functional.nll_loss(logs, labels[span], ignore_index=IGNORED, reduction="none")
                 if needed is not None and any(needed):
                     written.add(span, _gradient(logs, slope, labels[span], None, finish), rows, used)
+                del logs, slope  # before the next are made: two of a chunk's size stand at a time, not three
         kept = (written.hidden, written.weight, written.bias) if ctx.at_once else (hidden, weight, bias)
         ctx.save_for_backward(*kept, labels)
         return losses
@@ -142,6 +143,7 @@ class _Losses(torch.autograd.Function):
             logs, slope = _log_probabilities(rows, used, added, ctx.finish)
             gradient = _gradient(logs, slope, labels[span], upstream[span], ctx.finish)
             written.add(span, gradient, rows, used)
+            del logs, slope, gradient
         return written.hidden, written.weight, written.bias, None, None, None, None
 
 
