@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from calque.lab.prove.contamination import contamination
 from calque.lab.prove.experiment import Experiment, experiment, experiments, parse
 from calque.lab.prove.measure import Key, Results, read_results
 from calque.lab.prove.outcome import Proved, efforts_of, write_outcome
+from calque.lab.prove.page import Section, _forest
 from calque.lab.prove.prove import prove
 from calque.lab.sets import evaluation_sets
 from calque.lab.truth import Truth
@@ -303,6 +305,16 @@ def test_the_page_stands_alone_and_every_figure_names_its_row(
     assert "Development." not in text
     assert "Values that the instructions cover" in text
     assert 'title="efforts.jsonl, row 1">6<' in text, "5.5 steps, the mean of two seeds"
+
+
+def test_the_axis_of_effects_holds_the_widest_interval(results: Results) -> None:
+    finding, experiment_ = next(iter(findings_of([results]))), parse("small", TEXT)
+    wide, narrow = replace(finding, low=0.1, effect=0.5, high=0.8), replace(finding, low=-0.1, high=0.2)
+    section = Section(experiment_, "it", [(1, wide), (2, narrow)], [], [])
+    assert section.reach == 0.8
+    assert Section(experiment_, "it", [(2, narrow)], [], []).reach == 0.4
+    drawn = _forest(wide, section.reach)
+    assert 'x1="56.2%" x2="100.0%"' in drawn  # 50 + 50 * .1/.8, 50 + 50 * .8/.8
 
 
 def test_nothing_that_is_asked_stood_in_what_was_learnt_from(world_folder: Path) -> None:

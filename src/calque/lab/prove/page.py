@@ -79,6 +79,12 @@ class Section:
             by_claim.setdefault(finding.claim, []).append((row, finding))
         return [(found[0][1], found) for found in by_claim.values()]
 
+    @property
+    def reach(self) -> float:
+        """How far the axis of the effects goes to both sides: 40 points, or so far as the widest interval needs."""
+        ends = (abs(end) for _, finding in self.findings for end in (finding.low, finding.high))
+        return max(0.4, *(end for end in ends if math.isfinite(end)))
+
     def tally(self) -> dict[str, int]:
         """How many findings there are of each verdict."""
         verdicts = [finding.verdict for _, finding in self.findings]
@@ -240,11 +246,11 @@ def _ends(result: Result) -> str:
     return numbers.interval(result.low, result.high)
 
 
-def _forest(finding: Finding) -> Markup:
-    """The effect with its interval on an axis from −40 to 40 points."""
+def _forest(finding: Finding, reach: float) -> Markup:
+    """The effect with its interval on an axis from -`reach` to `reach`."""
 
     def place(x: float) -> str:
-        return f"{50 + 100 * min(max(x, -0.4), 0.4) / 0.8:.1f}%"
+        return f"{50 + 50 * min(max(x, -reach), reach) / reach:.1f}%"
 
     colour = {"shown": "var(--good)", "reversed": "var(--bad)"}.get(finding.verdict, "var(--soft)")
     return Markup(
