@@ -89,8 +89,8 @@ def test_rows_are_parallel(world_folder: Path) -> None:
 
 def test_the_same_seed_gives_the_same_bytes(world_folder: Path, tmp_path: Path) -> None:
     again = make_world(tmp_path, seed=0, targets=["zh", "es", "de", "it"])
-    names = [path.relative_to(world_folder) for path in sorted(world_folder.rglob("*")) if path.is_file()]
-    assert len(names) > 100
+    names = [path.relative_to(again) for path in sorted(again.rglob("*")) if path.is_file()]
+    assert len(names) > 100  # others put recipes of their own into the shared one
     for name in names:
         assert (world_folder / name).read_bytes() == (again / name).read_bytes(), name
 
