@@ -27,9 +27,10 @@ from pathlib import Path
 from typing import Any
 
 from calque.corpora.files import read_text
+from calque.evaluation.asked import items_of
 from calque.evaluation.belebele import BELEBELE
 from calque.evaluation.benchmarks import BENCHMARKS
-from calque.evaluation.evaluate import evaluate, items_of
+from calque.evaluation.evaluate import evaluate
 from calque.evaluation.items import Item
 from calque.evaluation.mmlu import letter_graders
 from calque.evaluation.multiple_choice import TEXTS

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calque.engines import Completion, Progress
-from calque.evaluation.evaluate import evaluate, items_of
+from calque.evaluation.asked import items_of
+from calque.evaluation.evaluate import evaluate
 from calque.evaluation.last_number import exact_number, last_number
 from calque.records import Conversation
 

@@ -11,7 +11,8 @@ import pytest
 
 from calque.engines import Completion
 from calque.errors import DataError
-from calque.evaluation.evaluate import evaluate, items_of
+from calque.evaluation.asked import items_of
+from calque.evaluation.evaluate import evaluate
 from calque.evaluation.items import Item
 from calque.evaluation.scores import Score
 from calque.evaluation.wording import wording, wording_languages

@@ -13,7 +13,8 @@ import pytest
 
 from calque.engines import Completion, Progress
 from calque.errors import CalqueError, DataError, ModelError, UsageError
-from calque.evaluation.evaluate import evaluate, items_of, prompts_of
+from calque.evaluation.asked import items_of, prompts_of
+from calque.evaluation.evaluate import evaluate
 from calque.evaluation.scores import Score, mean_over_languages, read_scores
 from calque.evaluation.wording import wording, wording_languages
 from calque.records import Conversation

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from calque.engines import Completion, Progress
-from calque.evaluation.evaluate import evaluate, items_of
+from calque.evaluation.asked import items_of
+from calque.evaluation.evaluate import evaluate
 from calque.evaluation.ifeval import instructions
 from calque.evaluation.instructions import Instruction, loosened
 from calque.evaluation.sentences import sentence_count

@@ -8,7 +8,8 @@ import pytest
 
 from calque.engines import Completion
 from calque.errors import DataError
-from calque.evaluation.evaluate import evaluate, items_of
+from calque.evaluation.asked import items_of
+from calque.evaluation.evaluate import evaluate
 from calque.evaluation.language_confusion import confusion
 from calque.records import Conversation
 

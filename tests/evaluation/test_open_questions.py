@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from calque.engines import Completion, Progress
-from calque.evaluation.evaluate import evaluate, items_of
+from calque.evaluation.asked import items_of
+from calque.evaluation.evaluate import evaluate
 from calque.records import Conversation
 
 ROWS = [

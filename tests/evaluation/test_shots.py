@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from calque.engines import Completion
 from calque.errors import DataError, UsageError
+from calque.evaluation.asked import items_of
 from calque.evaluation.benchmarks import BENCHMARKS
-from calque.evaluation.evaluate import evaluate, items_of
+from calque.evaluation.evaluate import evaluate
 from calque.evaluation.shots import Shots, own_files, right_answer
 from calque.prompts.encoding import make_encoder
 from calque.records import Conversation

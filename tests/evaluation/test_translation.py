@@ -10,7 +10,8 @@ from sacrebleu.metrics import BLEU, CHRF
 
 from calque.engines import Completion, Progress
 from calque.errors import DataError
-from calque.evaluation.evaluate import evaluate, items_of
+from calque.evaluation.asked import items_of
+from calque.evaluation.evaluate import evaluate
 from calque.records import Conversation
 
 

@@ -9,7 +9,7 @@ import pytest
 from calque.corpora.alpaca import read_alpaca
 from calque.corpora.pairs import PairFiles, read_pairs
 from calque.errors import UsageError
-from calque.evaluation.evaluate import items_of
+from calque.evaluation.asked import items_of
 from calque.lab.files import make_world, squad, world_of
 from calque.lab.lexicon import lexicon
 from calque.lab.sets import evaluation_sets

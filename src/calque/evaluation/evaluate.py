@@ -10,8 +10,8 @@ from typing import Any
 
 from calque.corpora.writing import write_json, write_jsonl
 from calque.engines import Engine, Progress
-from calque.errors import DataError, Problem, UsageError
 from calque.evaluation import shots as few
+from calque.evaluation.asked import items_of, put_aside, wording_for
 from calque.evaluation.asking import Asking
 from calque.evaluation.asking import replies as ask
 from calque.evaluation.benchmark import Benchmark, Grader, Pooled
@@ -19,17 +19,11 @@ from calque.evaluation.benchmarks import benchmark_of
 from calque.evaluation.items import Item, ItemSet, Reply
 from calque.evaluation.scores import VERSION, Score
 from calque.evaluation.shots import NONE, Shots
-from calque.evaluation.source import digest, gather
 from calque.evaluation.statistics import RESAMPLES, mean_interval, pooled_intervals, stratified_interval
-from calque.evaluation.wording import AS_IT_STANDS, Wording, prompt_language_of, wording
 from calque.languages import language as language_of
-from calque.randomness import stream
-from calque.records import Conversation, Rejected
 
-ASKED_TWICE = "asked_twice"
 TOO_LONG = "prompt_too_long"  # for the model's context: it counts as a wrong answer
 FEWER = "fewer_examples"  # than were to be shown, because the model's context holds no more
-SHOWN = "shown_as_example"  # in place of being asked
 
 
 def evaluate(
@@ -85,82 +79,6 @@ def evaluate(
     return scores
 
 
-def items_of(
-    benchmark: str,
-    files: Sequence[str | Path],
-    language: str,
-    *,
-    prompt_language: str = "item",
-    limit: int | None = None,
-    shots: Shots = NONE,
-) -> ItemSet:
-    """What would be asked, without a model: the items, and the rows put aside with their reasons.
-
-    Raises `DataError` where no item is left, which is how files of another benchmark show.
-    """
-    if limit is not None and limit < 1:
-        raise UsageError(Problem(f"limit is {limit}: at least one item must be asked"))
-    made, code = benchmark_of(benchmark), language_of(language).code
-    found = gather(files, made.ending, made.folders)
-    words = _wording(made, code, prompt_language)
-    items: list[Item] = []
-    dropped: list[Rejected] = []
-    for row in made.read(found, made.answer_language(found, code), words):
-        if isinstance(row, Item):
-            items.append(row)
-        else:
-            dropped.append(row)
-    drawn = _draw(len(items), limit)
-    shown = few.Shown({})
-    if shots.count:
-
-        def others(files: Sequence[Path]) -> Iterator[Item]:
-            rows = made.read(files, made.answer_language(files, code), words)
-            return (row for row in rows if isinstance(row, Item))
-
-        shown = few.choose(made, shots, found, items, drawn, others)
-    dropped += [_put_aside(item, SHOWN) for item in items if item.id in shown.taken]
-    left = [(i, item) for i, item in enumerate(items) if item.id not in shown.taken]
-    dropped += [_put_aside(item, "not_drawn") for i, item in left if i not in drawn]
-    kept = tuple(item for i, item in left if i in drawn)
-    notes = [_put_aside(item, "gold_not_in_context") for item in kept if not item.answerable]
-    notes += [_put_aside(item, ASKED_TWICE) for item in _repeated(kept)]
-    with_examples = tuple(few.shown_before(made, shots, shown, item) for item in kept)
-    asked = ItemSet(
-        with_examples, tuple(dropped), tuple(notes), len(left), digest(found), shots.signature(shown)
-    )
-    if not kept:
-        reasons = ", ".join(f"{n:,} × {reason}" for reason, n in asked.reasons().items())
-        message = f"{benchmark}: no item is left to ask; put aside: {reasons or 'nothing'}"
-        remedy = f"give the files of {benchmark} in their official form"
-        raise DataError(Problem(message, str(found[0]), remedy=remedy))
-    return asked
-
-
-def _repeated(items: Sequence[Item]) -> Iterator[Item]:
-    """Those that ask what an earlier one asks, word for word and with the same options; they count all the same."""
-    seen: set[tuple[object, ...]] = set()
-    for item in items:
-        same = (item.question, item.context, item.choices)
-        if same in seen:
-            yield item
-        seen.add(same)
-
-
-def prompts_of(
-    benchmark: str,
-    files: Sequence[str | Path],
-    language: str,
-    *,
-    prompt_language: str = "item",
-    limit: int | None = None,
-    shots: Shots = NONE,
-) -> list[Conversation]:
-    """The conversations that would be put to a model, to count their tokens."""
-    found = items_of(benchmark, files, language, prompt_language=prompt_language, limit=limit, shots=shots)
-    return [item.conversation for item in found.items]
-
-
 def _replies(
     made: Benchmark,
     asked: ItemSet,
@@ -180,31 +98,12 @@ def _replies(
             items[i], replies[i] = again[i], reply
         again = {i: item for i, item in again.items() if not replies[i].fits}
     too_long = [
-        _put_aside(item, TOO_LONG) for item, reply in zip(items, replies, strict=True) if not reply.fits
+        put_aside(item, TOO_LONG) for item, reply in zip(items, replies, strict=True) if not reply.fits
     ]
-    lessened = [_put_aside(items[i], FEWER, f": {few.examples_of(items[i])}") for i in sorted(cut)]
+    lessened = [put_aside(items[i], FEWER, f": {few.examples_of(items[i])}") for i in sorted(cut)]
     notes = (*asked.notes, *too_long, *lessened)
     shots = (*asked.shots, f"fewer:{len(cut)}") if cut else asked.shots
     return replace(asked, items=tuple(items), notes=notes, shots=shots), replies
-
-
-def _wording(made: Benchmark, code: str, prompt_language: str) -> Wording:
-    if made.form is None:
-        return AS_IT_STANDS
-    return wording(
-        made.form, prompt_language_of(made.form, code) if prompt_language == "item" else prompt_language
-    )
-
-
-def _draw(total: int, limit: int | None) -> frozenset[int]:
-    """Which items are asked: drawn at random, a smaller draw part of a larger; the same for every language, seed and run."""
-    if limit is None or limit >= total:
-        return frozenset(range(total))
-    return frozenset(stream(0, "limit").permutation(total)[:limit].tolist())
-
-
-def _put_aside(item: Item, reason: str, more: str = "") -> Rejected:
-    return Rejected(item.provenance.dataset, item.provenance.row, reason, item.id + more)
 
 
 def _grade(graders: Sequence[Grader], item: Item, reply: Reply) -> dict[str, float]:
@@ -236,7 +135,7 @@ class _Settings:
         parts = [name, f"lang:{self.language}"]
         if list(graders) != [self.language]:
             parts.append(f"context:{'+'.join(graders)}")
-        words = _wording(self.benchmark, self.language, self.prompt_language)
+        words = wording_for(self.benchmark, self.language, self.prompt_language)
         fallen_back = self.prompt_language == "item" and words.language not in ("", self.language)
         parts.append(f"prompt:{self.prompt_language}" + (f"={words.language}" if fallen_back else ""))
         parts.append(f"wording:{words.digest}")

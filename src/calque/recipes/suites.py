@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from calque.errors import CalqueError, DataError, Problem, UsageError
+from calque.evaluation.asked import items_of
 from calque.evaluation.benchmarks import benchmark_of
-from calque.evaluation.evaluate import items_of
 from calque.evaluation.shots import NONE, Shots, told
 from calque.languages import language as language_of
 from calque.recipes.mistakes import plain

@@ -126,7 +126,7 @@ class Contamination:
 
     def _asked(self) -> Iterator[Asked]:
         from calque.contamination.find import Asked
-        from calque.evaluation.evaluate import items_of
+        from calque.evaluation.asked import items_of
 
         for benchmark in self.benchmarks:
             try:

@@ -143,7 +143,7 @@ class Evaluate:
             yield tuple(text for text in (item.question, item.context or " ".join(item.choices)) if text)
 
     def _items(self) -> ItemSet:
-        from calque.evaluation.evaluate import items_of
+        from calque.evaluation.asked import items_of
 
         return items_of(
             self.benchmark.name,
