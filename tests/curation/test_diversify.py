@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calque.curation.diversify import diversify, equal_shares
+from calque.curation.diversify import clustered, diversify, equal_shares
 from calque.curation.embedding import embed
 from calque.curation.instructions import near_duplicate_instructions, verb_noun, verb_nouns
 from calque.curation.selection import ordered, wanted
@@ -77,6 +77,19 @@ def test_never_fewer_than_asked(count: int, clusters: int, seed: int) -> None:
     texts = instructions()[::2]
     found = diversify(texts, [1.0] * len(texts), count, clusters=clusters, seed=seed)
     assert len(found.taken) == len(set(found.taken)) == min(count, len(texts))
+
+
+@pytest.mark.parametrize("by", ["minibatch", "faiss"])
+def test_heaps_far_apart_are_clusters(by: str) -> None:
+    if by == "faiss":
+        pytest.importorskip("faiss", reason="faiss is an extra that is not installed")
+    around = np.random.Generator(np.random.PCG64(0)).normal(0, 0.01, (300, 8)).astype(np.float32)
+    heap = np.arange(300) % 3
+    vectors = around + np.eye(8, dtype=np.float32)[heap] * 10
+    labels = clustered(vectors, 3, by=by, seed=7)  # type: ignore[arg-type]
+    assert len({(one, other) for one, other in zip(heap.tolist(), labels.tolist(), strict=True)}) == 3
+    assert (labels == clustered(vectors, 3, by=by, seed=7)).all()  # type: ignore[arg-type]
+    assert set(clustered(np.ones((5, 8), dtype=np.float32), 3, by=by, seed=7).tolist()) == {0}  # type: ignore[arg-type]
 
 
 def test_texts_without_words_and_all_alike() -> None:

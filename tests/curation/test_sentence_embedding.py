@@ -51,6 +51,20 @@ def test_a_recipe_tells_it_before_anything_is_done(project: Path, monkeypatch: p
     assert "pip install 'calque[embed]'" in str(error.value)
 
 
+def test_faiss_is_missed_before_anything_is_done(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.recipes.test_rounds import words
+
+    from calque.recipes import parts
+
+    name, *given = words(project)
+    monkeypatch.setattr(parts, "find_spec", lambda _: None)
+    with pytest.raises(RecipeError) as error:
+        prepare(read_recipe(name, [*given, "demonstrate.refined.kmeans=faiss"]))
+    told = "demonstrate.refined.kmeans: faiss is not installed"
+    assert [p.message for p in error.value.problems] == [told]
+    assert error.value.problems[0].remedy == "pip install 'calque[faiss]', or say minibatch"
+
+
 @pytest.mark.skipif(
     bool(lacking(CARRIED)[0]), reason=f"{lacking(CARRIED)[0]}: pip install 'calque[embed]' {CARRIED}"
 )

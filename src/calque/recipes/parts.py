@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from calque.corpora.seed_rows import ALL_ROWS, SeedRows
@@ -46,8 +47,11 @@ class Parts:
         return fields.get(part.view, "parallel"), target if part.language == "x" else part.language
 
     def _found(self, name: str) -> Part:
-        """A part, its embedding as seen from here; what that lacks is told."""
+        """A part, its embedding as seen from here; what it lacks is told."""
         part = self.recipe.demonstrate[name]
+        if isinstance(part, SelectedPart) and part.kmeans == "faiss" and find_spec("faiss") is None:
+            told = "faiss is not installed", "pip install 'calque[faiss]', or say minibatch"
+            self.finder.problems.append(self.finder.places.problem(("demonstrate", name, "kmeans"), *told))
         if not isinstance(part, SelectedPart) or part.embedding is None:
             return part
         loc: Loc = ("demonstrate", name, "embedding")
@@ -56,8 +60,8 @@ class Parts:
                 loc, "nothing is embedded unless diverse is true", "say diverse: true"
             )
             self.finder.problems.append(problem)
-        if (told := lacking(part.embedding.model))[0]:
-            self.finder.problems.append(self.finder.places.problem(loc, *told))
+        if (lack := lacking(part.embedding.model))[0]:
+            self.finder.problems.append(self.finder.places.problem(loc, *lack))
         place = self.finder.folder / Path(part.embedding.model).expanduser()
         if not place.is_dir():
             return part

@@ -178,6 +178,10 @@ class SelectedPart(_ByEnglishInstruction):
     clusters: int | None = Field(
         None, ge=1, description="diverse: how many clusters; null = one for each 50 taken, at most 1,000"
     )
+    kmeans: Literal["minibatch", "faiss"] = Field(
+        "minibatch",
+        description="diverse: whose k-means: scikit-learn's in mini-batches, or that of faiss, an extra",
+    )
     embedding: Embedding | None = Field(
         None, description="diverse: what tells how alike instructions are; null = their words, hashed"
     )

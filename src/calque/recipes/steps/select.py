@@ -137,6 +137,7 @@ class Select:
             count,
             clusters=self.settings_of.clusters,
             vectors=self._vectors([pairs[i].instruction for i in pool]),
+            kmeans=self.settings_of.kmeans,
             seed=self.seed,
         )
         write_json(folder / "figures.json", found.figures)
