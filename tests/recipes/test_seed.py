@@ -10,6 +10,7 @@ import pytest
 from calque.corpora.demonstration_files import read_demonstrations
 from calque.errors import DataError, RecipeError
 from calque.recipes.reading import read_recipe
+from calque.recipes.resolve import _taught_by_others
 from calque.recipes.runner import prepare, run
 
 PARTS = (
@@ -41,6 +42,15 @@ def test_parts_of_a_seed_are_parts_like_others(project: Path) -> None:
     mixed = list(read_demonstrations(folder / "steps" / "mix-generator-it" / "demonstrations.jsonl"))
     assert {d.languages for d in mixed} == {("en", "en", "en")}
     assert len(mixed) == 5
+
+
+def test_languages_without_a_source_are_told_in_one_line_whatever_many_systems_there_are() -> None:
+    three = {"seed-alone": None, "random": None, "xinstruction": None}
+    untaught = {("seed", "th"): three, ("seed", "hi"): three, ("parallel", "hi"): {"random": None}}
+    assert list(_taught_by_others(untaught)) == [
+        "sources.seed is not given in th, hi: 3 systems learn it from the other languages",
+        "sources.parallel is not given in hi: random learns it from the other languages",
+    ]
 
 
 def test_a_seed_of_three_rows_ends_the_run_before_any_tuning(project: Path) -> None:

@@ -65,6 +65,9 @@ class _Resolver:
         self.finder = Finder(folder, places)
         self.problems: list[Problem] = self.finder.problems
         self.notes: list[str] = self.finder.notes
+        self._untaught: dict[
+            tuple[str, str], dict[str, None]
+        ] = {}  # systems by a source and language that lack
         self.parts = Parts(recipe, self.finder)
 
     def resolve(self) -> Resolved:
@@ -91,6 +94,7 @@ class _Resolver:
         if self.problems:
             raise RecipeError(*in_order(self.problems))
         self.notes += _not_asked(systems, benchmarks)
+        self.notes += _taught_by_others(self._untaught)
         comparisons = [pair for pair in self.recipe.comparisons if set(pair) <= roles]
         recipe = self.recipe.model_copy(update={"comparisons": comparisons})
         parts = tuple(self.parts.made.values())
@@ -261,7 +265,7 @@ class _Resolver:
                 if not lack:
                     parts[self.parts.part(name, code).name] = amount
                 elif not all(lacks.values()):
-                    self.notes.append(f"{role} learns nothing of {name} in {code}: {lack}")
+                    self._untaught.setdefault((self.parts.source(name, code)[0], code), {})[role] = None
             if all(lacks.values()):
                 field, code = self.parts.source(name, self.recipe.languages[0])
                 word = {"seed": "seed_pairs"}.get(field, field)
@@ -424,6 +428,17 @@ def by_way_of_english(recipe: Recipe, role: str) -> dict[Way, ChatPart | PivotPa
                 found.setdefault(part.view, part)
         role = system.starts_from.system if system.starts_from is not None else ""
     return found
+
+
+def _taught_by_others(untaught: Mapping[tuple[str, str], Iterable[str]]) -> Iterator[str]:
+    """In which languages a source is not given, and which systems, being for all languages, learn it from the others."""
+    alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for (field, code), roles in untaught.items():
+        alike.setdefault((field, tuple(roles)), []).append(code)
+    for (field, roles), codes in alike.items():
+        who = " and ".join(roles) if len(roles) < 3 else f"{len(roles)} systems"
+        learn = "learns" if len(roles) == 1 else "learn"
+        yield f"sources.{field} is not given in {', '.join(codes)}: {who} {learn} it from the other languages"
 
 
 def _not_asked(systems: Sequence[ResolvedSystem], benchmarks: Sequence[ResolvedBenchmark]) -> Iterator[str]:
