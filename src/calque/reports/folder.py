@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from calque.errors import Problem, RunError
 from calque.reports.contamination import read_contamination
 from calque.reports.counts import read_counts, read_fertility, read_lengths
+from calque.reports.diversity import read_diversity
 from calque.reports.judges import read_judged, read_quality
 from calque.reports.pace import read_pace
 from calque.reports.passages import read_passages
@@ -72,6 +73,7 @@ def read_run(folder: Path) -> Run:
         answer_files={key: places[name] / "answers.jsonl" for key, name in asked.items()},
         ratings=read_ratings(folder),
         rounds=read_rounds(places),
+        diversity=read_diversity(places),
         judged=tuple(pair for place in judging if (pair := read_judged(place))),
         judge_quality=tuple(known for place in judging if (known := read_quality(place))),
         contamination=read_contamination(folder / "steps" / "contamination"),

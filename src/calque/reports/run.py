@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from calque.reports.contamination import Contamination
 from calque.reports.counts import Counts, Fertility, Length
+from calque.reports.diversity import Diversity
 from calque.reports.passages import Passages
 from calque.reports.ratings import Rating
 from calque.reports.reading import number, read_rows
@@ -187,6 +188,7 @@ class Run:
     answer_files: Mapping[tuple[str, str, str], Path]
     ratings: tuple[Rating, ...] = ()
     rounds: tuple[Round, ...] = ()
+    diversity: tuple[Diversity, ...] = ()
     judged: tuple[JudgedPair, ...] = ()
     judge_quality: tuple[Quality, ...] = ()
     contamination: Contamination | None = None
