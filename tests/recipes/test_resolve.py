@@ -45,7 +45,7 @@ def test_a_package_that_is_not_here_is_told_before_anything_is_spent(
         old, new = "method: full", "method: lora, quantized: 4bit"
     path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
     assert {s.tuning.quantized for s in resolved(project).systems} == ({None, "4bit"} if own else {"4bit"})
-    monkeypatch.setattr("calque.recipes.resolve.find_spec", {}.get)
+    monkeypatch.setattr("calque.recipes.systems.find_spec", {}.get)
     with pytest.raises(RecipeError) as caught:
         resolved(project)
     (problem,) = caught.value.problems

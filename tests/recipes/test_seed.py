@@ -10,8 +10,8 @@ import pytest
 from calque.corpora.demonstration_files import read_demonstrations
 from calque.errors import DataError, RecipeError
 from calque.recipes.reading import read_recipe
-from calque.recipes.resolve import _taught_by_others
 from calque.recipes.runner import prepare, run
+from calque.recipes.systems import _taught_by_others
 
 PARTS = (
     "demonstrate.seed={view: cross-lingual}",

@@ -13,8 +13,8 @@ from calque.engines import Completion, Sampling
 from calque.errors import ModelError, Problem, UsageError
 from calque.languages import UnknownLanguageError
 from calque.languages import language as language_of
-from calque.recipes.resolve import by_way_of_english
 from calque.recipes.schema import ChatPart, PivotPart, ServedSystem
+from calque.recipes.systems import by_way_of_english
 from calque.recipes.tuned import RunSystem, Tuned, read_tuned
 from calque.records import Conversation
 

@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from calque.errors import Problem
+from calque.errors import CalqueError, Problem
+from calque.prompts.render import load_template
 from calque.recipes.document import Loc
 from calque.recipes.finding import Finder
 from calque.recipes.judging import AnyModel, LocalModel, ServerModel
@@ -37,6 +38,17 @@ def template_from(template: str, folder: Path) -> str:
     """A template's name, or the path of a file of one's own as seen from here."""
     own = template.endswith((".yaml", ".yml"))
     return str(folder / Path(template).expanduser()) if own else template
+
+
+def readable(finder: Finder, template: str, loc: Loc) -> None:
+    """Tell what is wrong with a template; the model's own is known to its tokenizer alone."""
+    try:
+        if template != "chat":
+            load_template(template)
+    except CalqueError as error:
+        finder.problems += [
+            finder.places.problem(loc, problem.message, problem.remedy) for problem in error.problems
+        ]
 
 
 def keys_not_set(models: Iterable[ServerModel]) -> Iterator[Problem]:

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import (
@@ -434,3 +434,7 @@ class Recipe(Form):
         if len(set(codes)) < len(codes):
             raise ValueError("a language is named twice")
         return codes
+
+    def written_out(self, codes: Iterable[str]) -> list[str]:
+        """Languages, each once, with the target languages in place of x."""
+        return list(dict.fromkeys(c for name in codes for c in (self.languages if name == "x" else [name])))

@@ -300,10 +300,9 @@ def judges(resolved: Resolved, evaluations: list[Evaluate]) -> Iterator[Judge | 
     if judging is None:
         return
     seed = resolved.recipe.seed
-    codes = [c for name in judging.languages for c in (resolved.recipe.languages if name == "x" else [name])]
     for name in judging.by:
         engine = resolved.engines[name]
-        for code in dict.fromkeys(codes):
+        for code in resolved.recipe.written_out(judging.languages):
             measured = ""
             if resolved.known.get(code):
                 elsewhere = resolved.known.get("en", ()) if code != "en" else ()
