@@ -12,10 +12,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.cache_utils import Cache
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import sdpa_mask
+
+from calque.engines.attention import out_of_the_ordinary, register
 
 NAME = "calque_one_token"
 
@@ -138,7 +138,7 @@ def one_token_attention(
     """
     rows, heads, tokens, size = query.shape
     groups, columns = key.shape[1], key.shape[2]
-    special = any(options.get(name) is not None for name in ("softcap", "position_bias", "s_aux", "cache"))
+    special = out_of_the_ordinary(options) or options.get("cache") is not None
     if tokens > 1 or special or query.device.type != "cpu" or attention_mask is None:
         output, _ = sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout, scaling, **options
@@ -155,5 +155,4 @@ def one_token_attention(
 
 def install() -> None:
     """Make the attention known to transformers."""
-    AttentionInterface.register(NAME, one_token_attention)
-    AttentionMaskInterface.register(NAME, sdpa_mask)
+    register(NAME, one_token_attention)

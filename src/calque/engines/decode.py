@@ -22,6 +22,7 @@ import torch
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
 from calque.engines import Sampling
+from calque.engines.attention import causal_of
 from calque.engines.columns import NAME, Columns, install
 from calque.engines.drawing import Drawing
 from calque.engines.padding import padded, positions
@@ -46,7 +47,7 @@ def make_decoder(model: Any, stop_id: int, passes: Passes | None = None) -> Deco
 
     With `passes` prompts run in these.
     """
-    causal = model.get_base_model() if hasattr(model, "get_base_model") else model
+    causal = causal_of(model)
     taken = inspect.signature(causal.forward).parameters
     layers = DynamicCache(config=causal.config).layers
     if (

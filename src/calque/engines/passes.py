@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 
+from calque.engines.attention import causal_of
 from calque.engines.columns import NAME
 
 Ids = np.ndarray[Any, np.dtype[np.int64]]
@@ -245,7 +246,7 @@ class Passes:
 
 def make_passes(model: Any) -> Passes | None:
     """The passes of a model, or none where it cannot be run so."""
-    causal = model.get_base_model() if hasattr(model, "get_base_model") else model
+    causal = causal_of(model)
     taken = inspect.signature(causal.forward).parameters
     if (
         not {"attention_mask", "position_ids", "past_key_values", "logits_to_keep"} <= set(taken)

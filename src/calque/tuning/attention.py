@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import sdpa_mask
+
+from calque.engines.attention import out_of_the_ordinary, register
 
 NAME = "calque_short_rows"
 LONGEST = 384  # tokens; beyond it the fused kernel wins
@@ -23,8 +23,7 @@ _future: dict[torch.dtype, torch.Tensor] = {}
 def install(model: Any, device: torch.device) -> None:
     """Let `model` use short-row attention, if it stands on a CPU and now uses `sdpa`."""
     if device.type == "cpu" and model.config._attn_implementation == "sdpa":
-        AttentionInterface.register(NAME, short_row_attention)
-        AttentionMaskInterface.register(NAME, sdpa_mask)
+        register(NAME, short_row_attention)
         model.set_attn_implementation(NAME)
 
 
@@ -44,7 +43,7 @@ def short_row_attention(
     Returns [rows, tokens, heads, size], as transformers' attention functions do.
     """
     rows, heads, tokens, size = query.shape
-    special = any(options.get(name) is not None for name in ("softcap", "position_bias", "s_aux", "cache"))
+    special = out_of_the_ordinary(options) or options.get("cache") is not None
     causal = is_causal if is_causal is not None else getattr(module, "is_causal", True)
     whole = key.shape[2] == tokens and value.shape[3] == size
     if attention_mask is not None or tokens > LONGEST or dropout or special or not causal or not whole:

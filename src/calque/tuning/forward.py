@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from calque.engines.attention import causal_of
 from calque.tuning import head as chunked
 from calque.tuning.head import Finish, finishes
 from calque.tuning.joined import NOT_APART, end_to_end, install, keeps_apart
@@ -36,7 +37,7 @@ class ResponseLoss(nn.Module):
     def __init__(self, model: Any, *, join: torch.dtype | None = None) -> None:
         super().__init__()
         self.model = model
-        causal = model.get_base_model() if hasattr(model, "get_base_model") else model
+        causal = causal_of(model)
         self._parts = (causal.get_decoder(), causal.get_output_embeddings())  # a tuple: not registered twice
         self.finish = self._find_finish(causal)
         self.joined = join is not None and self._keeps_apart(causal, join)

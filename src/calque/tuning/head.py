@@ -2,8 +2,9 @@
 
 Autograd keeps three or four tensors of the size of the logits, and needs them again for the gradient. Here two stand at
 a time, of one chunk. Where it can be the gradient is written while the logits are there, so that no product is done
-twice: under a frozen head, and where all losses will count alike. Else the logits are computed again. PyTorch's own `linear_cross_entropy` does not serve: in bf16 it
-rounds each loss to three digits, and it knows neither a scale nor a soft cap. `benchmarks/vocabulary.py` measures both.
+twice: under a frozen head, and where all losses will count alike. Else the logits are computed again. PyTorch's own
+`linear_cross_entropy` does not serve: in bf16 it rounds each loss to three digits, and it knows neither a scale nor a
+soft cap. `benchmarks/vocabulary.py` measures both.
 """
 
 from __future__ import annotations

@@ -15,9 +15,10 @@ from typing import Any
 
 import torch
 from torch.nn import functional
-from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
+
+from calque.engines.attention import out_of_the_ordinary, register
 
 NAME = "calque_joined_rows"
 NOT_APART = "rows are padded: this model does not keep rows that stand end to end apart"
@@ -29,8 +30,7 @@ def install(model: Any) -> bool:
     """Let `model` take rows end to end, if it now uses `sdpa`; all else goes there as before."""
     if model.config._attn_implementation not in ("sdpa", NAME):
         return False
-    AttentionInterface.register(NAME, joined_row_attention)
-    AttentionMaskInterface.register(NAME, _mask)
+    register(NAME, joined_row_attention, _mask)
     model.set_attn_implementation(NAME)
     return True
 
@@ -81,7 +81,7 @@ def joined_row_attention(
             **options,
         )
         return output, None
-    if dropout or any(options.get(name) is not None for name in ("softcap", "position_bias", "s_aux")):
+    if dropout or out_of_the_ordinary(options):
         raise ValueError("rows end to end know neither dropout nor caps, biases or sinks in attention")
     kind = query.device.type
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else value.dtype

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
+from calque.engines.attention import causal_of
 from calque.engines.device import best_device, resolve_dtype
 from calque.engines.loading import ModelFiles, load_tokenizer
 from calque.errors import Problem, TuningError
@@ -111,7 +112,7 @@ def tune(
     )
     _seed(seed, "adapter")
     model = adapt(model, settings, adapter)
-    attention.install(_inner(model), accelerator.device)
+    attention.install(causal_of(model), accelerator.device)
     parameters = tuned_parameters(model)
     fused = accelerator.device.type in ("cpu", "cuda")
     optimizer = torch.optim.AdamW(
@@ -223,7 +224,3 @@ def _token_budget(settings: TuningSettings, device: torch.device) -> int:
     if settings.tokens_per_batch != "auto":
         return settings.tokens_per_batch
     return 2048 if device.type == "cpu" else 16384  # small batches stay in a CPU's cache
-
-
-def _inner(model: Any) -> Any:
-    return model.get_base_model() if hasattr(model, "get_base_model") else model

@@ -114,7 +114,8 @@ def merged(model: Any, adapter: Path, rows: Sequence[torch.Tensor]) -> Any:
     try:
         alone = adapted.merge_and_unload(safe_merge=True)
     except (ValueError, NotImplementedError) as error:
-        message = f"the adapter cannot be merged: {str(error).splitlines()[0]}"
+        told = str(error) or f"PEFT raises {type(error).__name__}"
+        message = f"the adapter cannot be merged: {told.splitlines()[0]}"
         raise ModelError(Problem(message, str(adapter), remedy=KEEP)) from error
     apart = max(_apart(logits, _logits(alone, ids)) for logits, ids in zip(before, rows, strict=True))
     allowed = TOLERANCE[alone.dtype]
