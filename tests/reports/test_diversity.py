@@ -42,15 +42,16 @@ def test_the_page_shows_them_and_only_where_there_are_any(run_folder: Path, tmp_
     page = write_report([with_diverse(run_folder)], tmp_path / "b.html").read_text("utf-8")
     section = page[page.index("Diversity of the selections") :].partition("</section>")[0]
     for text in (
-        '<th scope="row">kept-2</th><td class="where">Italian</td><td class="where">taken</td>',
+        '<th scope="row">kept-2</th><td class="where">Italian</td><td class="where">2,000 taken</td>',
+        '<td class="where">2,000 best alone</td>',
         "40 of 40<small>3 ran dry</small>",
         "31 of 40</td>",
         "2.5%",
         "31.2%",  # of 31.25, to the even digit
         ">950<",
         ">1,024<",
-        "write &lt;b&gt;poem&lt;/b&gt;</span> 1,200, ",
-        "stop –</span> 3, ",
+        "write &lt;b&gt;poem&lt;/b&gt; 1,200, ",
+        "stop – 3, ",
     ):
         assert text in section
     assert section.count("<tr") == 3  # the head, taken, the best
