@@ -3,35 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.curation.conftest import Fixed
 
 from calque.curation.evaluator import auc, fault, quality
 from calque.curation.rating import Rating, rate, rating_of
 from calque.curation.rounds import cannot_tell, overlap, settled
 from calque.records import CrossLingualPair, Provenance
-
-
-class Fixed:
-    """An engine that gives each conversation the next of the scores it was made with."""
-
-    identity = "fixed"
-
-    def __init__(self, scores: Sequence[tuple[float, ...]]) -> None:
-        self.scores = list(scores)
-        self.asked: list[Any] = []
-
-    def complete(self, *_: Any, **__: Any) -> Any:
-        raise AssertionError("ratings are read off, not sampled")
-
-    def choose(self, conversations: Any, choices: Any, **_: Any) -> Any:
-        self.asked += list(zip(conversations, choices, strict=True))
-        return self.scores
 
 
 def test_a_rating_is_the_expectation_over_three_tokens() -> None:

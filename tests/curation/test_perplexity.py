@@ -3,30 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
 
 import pytest
+from tests.curation.conftest import Fixed
 
 from calque.curation.perplexity import perplexities
 from calque.records import CrossLingualPair, Provenance
-
-
-class Fixed:
-    """An engine that gives each conversation the next of its scores."""
-
-    identity = "fixed"
-
-    def __init__(self, scores: Sequence[tuple[float, ...]]) -> None:
-        self.scores = list(scores)
-        self.asked: list[Any] = []
-
-    def complete(self, *_: Any, **__: Any) -> Any:
-        raise AssertionError("nothing is written")
-
-    def choose(self, conversations: Any, choices: Any, **_: Any) -> Any:
-        self.asked += list(zip(conversations, choices, strict=True))
-        return self.scores
 
 
 def pair(response: str) -> CrossLingualPair:

@@ -38,5 +38,6 @@ def test_precision_and_recall_by_hand(tmp_path: Path) -> None:
 
 
 def test_a_run_without_selections_is_told(tmp_path: Path) -> None:
+    (tmp_path / "steps/generate-it").mkdir(parents=True)  # it may have stopped there
     with pytest.raises(UsageError, match="holds no selection of candidates"):
         list(kept(tmp_path, world_of(seed=0)))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from calque.corpora.cross_lingual_files import write_cross_lingual
 from calque.corpora.demonstration_files import write_demonstrations
 from calque.demonstrations.cross_lingual import cross_lingual_demonstrations
+from calque.errors import RunError
 from calque.lab.files import world_of
 from calque.lab.lexicon import lexicon
 from calque.lab.passages import passages
@@ -90,5 +91,11 @@ claims: [{says: s, family: sound, method: kept-1, against: {any: any}}]
     found = read_selections(made, "it", {0: run}, world)
     means = {name: by_share["sound"][0].mean() for name, by_share in found.items()}
     assert means == pytest.approx({"any": 0.5, "kept-1": 0.75, "less/kept-1": 0.5})
+    other = tmp_path / "seed-1"
+    for folder in (other, tmp_path / "less" / "seed-1"):
+        leave(folder, "", sound + cut, texts)
+        leave(folder, "kept-1", sound[:1], texts)
+    with pytest.raises(RunError, match="selection any was not made by every seed"):
+        read_selections(made, "it", {0: run, 1: other}, world)
     assert made.selections == ["any", "kept-1", "less/kept-1"]
     assert made.asked == ["base", "round-0", "round-1", "less/base", "less/round-0", "less/round-1"]

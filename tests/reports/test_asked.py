@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -83,7 +84,21 @@ def test_what_servers_were_asked_is_summed_and_shown(with_served: Path) -> None:
     console = Console(width=200, file=io.StringIO(), record=True)
     console.print(show(with_served))
     told = "cross-it (org/big (may), chat): 80 requests, 18,000 tokens read, 600 written; 2 of 80 questions unanswered"
-    assert told in console.export_text()
+    said = console.export_text()
+    assert told in said
+    assert "which count as wrong\n" in said.replace(" \n", "\n")
+
+
+def test_what_is_left_out_of_pass_rates_is_not_said_to_count_as_wrong(with_served: Path) -> None:
+    run = read_run(with_served)
+    asked = {
+        (name, "language_confusion" if code == "it" else benchmark, code): counts
+        for (name, benchmark, code), counts in run.asked.items()
+    }
+    (one,) = served(replace(run, asked=asked))
+    assert (one.missing, one.left_out) == (2, 2)
+    (all_wrong,) = served(run)
+    assert all_wrong.left_out == 0
 
 
 def test_a_served_model_is_not_taken_for_the_untuned_one_nor_said_to_have_forgotten_english(

@@ -41,12 +41,11 @@ class Kept:
 
 def kept(run: Path, world: World) -> Iterator[Kept]:
     """Each selection of a run on the passages of `world`, by name. Raises `UsageError` where there is none."""
-    steps = sorted((run / "steps").glob("generate-*"))
-    if not steps:
+    if not any((run / "steps").glob("select-*")):
         raise UsageError(
             Problem("holds no selection of candidates", str(run), remedy="run recipe xinstruction there")
         )
-    for step in steps:
+    for step in sorted((run / "steps").glob("generate-*")):
         language = step.name.removeprefix("generate-")
         faults = faults_of(world, language)
         among = Counter(faults[place] for place in candidates_of(run, language))

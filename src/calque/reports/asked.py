@@ -61,7 +61,10 @@ def questions(run: Run) -> tuple[Asked, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What a model behind a server was asked in all: requests, tokens read and written, questions, and those left unanswered."""
+    """What a model behind a server was asked in all: requests, tokens read and written, questions, and those left unanswered.
+
+    What is unanswered counts as wrong, but for the `left_out`, of benchmarks where it is no part of the scores.
+    """
 
     system: str
     model: str
@@ -70,10 +73,11 @@ class Served:
     tokens: int
     questions: int
     unanswered: Mapping[str, int]
+    left_out: int
 
     @property
     def missing(self) -> int:
-        """How many questions it left unanswered, which count as wrong."""
+        """How many questions it left unanswered."""
         return sum(self.unanswered.values())
 
 
@@ -81,21 +85,25 @@ def served(run: Run) -> tuple[Served, ...]:
     """Those behind a server, in the manifest's order."""
     found = []
     for system in run.manifest.systems:
-        counts = [c for (name, _, _), c in run.asked.items() if name == system.name]
-        asked = [(c.server, c.kept) for c in counts if c.server is not None]
+        asked = [
+            (benchmark, c.server, c.kept)
+            for (name, benchmark, _), c in run.asked.items()
+            if name == system.name and c.server is not None
+        ]
         if asked:
             missing: Counter[str] = Counter()
-            for one, _ in asked:
+            for _, one, _ in asked:
                 missing.update(one.unanswered)
             found.append(
                 Served(
                     system.name,
                     system.served,
-                    sum(one.requests for one, _ in asked),
-                    sum(one.prompt_tokens for one, _ in asked),
-                    sum(one.tokens for one, _ in asked),
-                    sum(kept for _, kept in asked),
+                    sum(one.requests for _, one, _ in asked),
+                    sum(one.prompt_tokens for _, one, _ in asked),
+                    sum(one.tokens for _, one, _ in asked),
+                    sum(kept for _, _, kept in asked),
                     dict(missing),
+                    sum(sum(one.unanswered.values()) for name, one, _ in asked if name in OF_LANGUAGE),
                 )
             )
     return tuple(found)

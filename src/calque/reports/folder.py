@@ -95,9 +95,8 @@ def _steps(folder: Path, row: Mapping[str, Any]) -> Iterator[Step]:
     for name in names:
         done = (folder / "steps" / name).is_dir()
         step = known.get(name) or read_object(folder / "steps" / name / "step.json")
-        kind = str(step.get("kind") or name.split("-")[0]).removesuffix(
-            "_served"
-        )  # one of ours asks as others do
+        kind = str(step.get("kind") or name.split("-")[0])
+        kind = kind.removesuffix("_served")  # a step of one behind a server is read as the others
         yield Step(name=name, kind=kind, key=str(step.get("key") or ""), done=done)
 
 

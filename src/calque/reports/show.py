@@ -66,6 +66,8 @@ def _served(run: Run) -> Iterator[Text]:
             reasons = ", ".join(f"{numbers.count(n)} × {reason}" for reason, n in one.unanswered.items())
             share = f"{numbers.count(one.missing)} of {numbers.count(one.questions)} questions unanswered"
             text += f"; {share} ({reasons}), which count as wrong"
+            if one.left_out:
+                text += f", but {numbers.count(one.left_out)} that are left out of pass rates"
         yield Text(text, style="yellow" if one.missing else "dim")
 
 

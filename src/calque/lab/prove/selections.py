@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from calque.errors import Problem, RunError
 from calque.lab.kept import candidates_of, faults_of, selections_of
 from calque.lab.prove.carry_out import variant_run
 from calque.lab.prove.experiment import Experiment, called
@@ -22,7 +23,10 @@ Shares = dict[str, dict[str, list[Added]]]  # of a selection and share, by seed:
 
 
 def read_selections(experiment: Experiment, language: str, runs: Mapping[int, Path], world: World) -> Shares:
-    """What the selections of runs by seed, and of their variants, kept."""
+    """What the selections of runs by seed, and of their variants, kept.
+
+    Raises `RunError` where a run lacks a selection that its fellows have.
+    """
     wanted = {share for family in experiment.families if (share := experiment.share(family))}
     found: Shares = {}
     if not wanted:
@@ -36,6 +40,9 @@ def read_selections(experiment: Experiment, language: str, runs: Mapping[int, Pa
                 of_name = found.setdefault(called(variant, name), {})
                 for share in wanted:
                     of_name.setdefault(share, []).append(added(share, places, candidates, faults))
+    for name, shares in found.items():
+        if any(len(rows) < len(runs) for rows in shares.values()):
+            raise RunError(Problem(f"selection {name} was not made by every seed", remedy="run prove again"))
     return found
 
 
