@@ -183,6 +183,47 @@ def test_members_of_a_zip_archive_are_named(tmp_path: Path) -> None:
         assert (left_out.file, left_out.reason) == (f"a.zip/{name}", "unknown_form")
 
 
+@pytest.mark.parametrize(
+    "method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+)
+def test_a_damaged_member_of_a_zip_archive_is_an_error_by_its_name(tmp_path: Path, method: int) -> None:
+    text = " ".join(str(i * i) for i in range(2000))
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as archive:
+        archive.writestr("a.txt", text)
+    whole = (tmp_path / "a.zip").read_bytes()
+    assert texts(tmp_path / "a.zip") == [text]
+    for damaged in (whole[:500] + bytes(8) + whole[508:], whole[:200] + whole[900:]):
+        (tmp_path / "a.zip").write_bytes(damaged)
+        with pytest.raises(DataError, match=r"a\.zip: a\.txt cannot be unpacked \(.+\)\n    fetch it again"):
+            read(tmp_path / "a.zip")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        (8, 1, "a.txt is encrypted\n    unpack it yourself"),
+        (10, 99, r"a.txt cannot be unpacked \(That compression .*\n    unpack it yourself"),
+        (6, 200, r"of a kind that is not known \(zip file version 20.0\)\n    unpack it yourself"),
+    ],
+)
+def test_archives_that_are_not_read_are_not_to_be_fetched_again(
+    tmp_path: Path, field: int, value: int, message: str
+) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a.txt", "Uno.")
+    content = bytearray((tmp_path / "a.zip").read_bytes())
+    content[content.index(b"PK\x01\x02") + field] = value
+    (tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        read(tmp_path / "a.zip")
+
+
+def test_names_in_a_zip_archive_may_be_of_any_length(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr(f"{'x' * 400}.txt", "Uno.")
+    assert texts(tmp_path / "a.zip") == ["Uno."]
+
+
 def test_a_bad_line_takes_its_paragraph_with_it_and_no_other(tmp_path: Path) -> None:
     path = file(tmp_path, b"Uno.\n\nDue \xff\ntre.\n\nQuattro \x00.\n\nCinque.\n" + b"x" * 9000, "a.txt")
     path.write_bytes(b"y" * 9000 + b"\n\n" + path.read_bytes())

@@ -5,10 +5,13 @@ Text files may be packed (gzip, zstd). Of a file no more is held in memory than 
 
 from __future__ import annotations
 
+import lzma
 import re
 import shutil
 import zipfile
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,6 +31,8 @@ Markup = Literal["auto", "none", "markdown", "html"]
 _PLAIN = {".txt": "none", ".text": "none", "": "none", ".md": "markdown", ".markdown": "markdown", ".mdx": "markdown",
           ".html": "html", ".htm": "html", ".xhtml": "html"}  # fmt: skip
 _JSON = (".json", ".jsonl", ".ndjson")
+_ENCRYPTED = 1  # of the flags of a member
+_UNPACK = "unpack it yourself, and name its files"
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 
 
@@ -132,25 +137,26 @@ def _unusable(text: str, name: str, row: int) -> Rejected | None:
 def _unzipped(path: Path, files: PassageFiles) -> Iterator[Passage | Rejected]:
     """The passages of an archive's members, by name; each is unpacked to a temporary file in its turn."""
     with open_bytes(path) as stream, TemporaryDirectory(prefix="calque-zip-") as folder:
-        try:
+        with _damage_named(path, "the zip archive is damaged, or cut off, or of a kind that is not known"):
             archive = zipfile.ZipFile(stream)
             members = sorted((m for m in archive.infolist() if not m.is_dir()), key=lambda m: m.filename)
-        except zipfile.BadZipFile as broken:
-            problem = f"the zip archive is damaged or cut off ({broken})"
-            raise DataError(Problem(problem, str(path), remedy="fetch it again")) from broken
         for number, member in enumerate(members):
             inside = Path(member.filename)
+            form = form_of(inside)
             name = f"{path.name}/{member.filename}"
-            if inside.name[0] in "._" or form_of(inside) not in (*_PLAIN, *_JSON, ".parquet"):
+            if inside.name.startswith((".", "_")) or form not in (*_PLAIN, *_JSON, ".parquet"):
                 yield Rejected(name, 1, "unknown_form", f"no text is read from {inside.name}")
                 continue
-            unpacked = Path(folder) / f"{number}-{inside.name}"
-            try:
-                with archive.open(member) as packed, unpacked.open("wb") as out:
-                    shutil.copyfileobj(packed, out)
-            except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as broken:
-                problem = f"{member.filename} cannot be unpacked ({broken})"
-                raise DataError(Problem(problem, str(path), remedy="fetch it again")) from broken
+            if member.flag_bits & _ENCRYPTED:
+                raise DataError(Problem(f"{member.filename} is encrypted", str(path), remedy=_UNPACK))
+            packed_as = "" if inside.suffix.lower() == form else inside.suffix
+            unpacked = Path(folder) / f"{number}{form}{packed_as}"  # names in an archive may be too long
+            with (
+                _damage_named(path, f"{member.filename} cannot be unpacked"),
+                archive.open(member) as packed,
+                unpacked.open("wb") as out,
+            ):
+                shutil.copyfileobj(packed, out)
             try:
                 yield from _read(unpacked, name, files)
             except DataError as error:
@@ -158,3 +164,14 @@ def _unzipped(path: Path, files: PassageFiles) -> Iterator[Passage | Rejected]:
                     *(replace(p, file=f"{path}/{member.filename}") for p in error.problems)
                 ) from None
             unpacked.unlink()
+
+
+@contextmanager
+def _damage_named(path: Path, what: str) -> Iterator[None]:
+    """Whatever `zipfile` and the unpackers under it make of a broken archive, as a `DataError`."""
+    try:
+        yield
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, ValueError) as e:
+        unknown = isinstance(e, NotImplementedError)
+        remedy = _UNPACK if unknown else "fetch it again"
+        raise DataError(Problem(f"{what} ({e})", str(path), remedy=remedy)) from e
