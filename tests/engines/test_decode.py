@@ -12,6 +12,7 @@ from calque.engines import Sampling
 from calque.engines.columns import Columns
 from calque.engines.decode import Decoder, make_decoder
 from calque.engines.loading import ModelFiles, load_model
+from calque.engines.passes import make_passes
 from calque.engines.transformers_engine import TransformersEngine
 from calque.prompts.encoding import make_encoder
 from calque.records import Message
@@ -72,6 +73,28 @@ def test_columns_are_moved_when_they_run_out(foundry: Any, monkeypatch: pytest.M
     found = dict(made.answers(asked, 12, 150))
     assert found == {i: plain(made, prompt, 12) for i, prompt in enumerate(asked)}
     assert all(first > 0 for first in moved)
+
+
+def test_after_columns_are_moved_a_longer_prompt_finds_room(
+    foundry: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that begin like the longest prompt come before others that are longer than they are."""
+    model = load_model(ModelFiles("m", foundry.model("llama", "bytes-bos")), dtype=torch.float32)
+    made = make_decoder(model, NEVER, make_passes(model))
+    assert made is not None
+    monkeypatch.setattr("calque.engines.decode.SPARE", 1)
+    longest = [3 + (5 * j) % 60 for j in range(40)]
+    short = [[*longest[:14], 100 + i, *(70 + (i * j) % 50 for j in range(i % 3))] for i in range(19)]
+    others = [[200 + i, *(3 + 7 * j * (i + 2) % 200 for j in range(35))] for i in range(3)]
+    written = [plain(made, prompt, 12) for prompt in (longest, *short, *others)]
+    often = [token for ids in written for token in ids[3:]]
+    made.stop_id = max(set(often), key=often.count)
+    for count in range(4, len(short) + 1):
+        asked = [longest, *short[:count], *others]
+        found = dict(made.answers(asked, 12, 3 * 52))
+        for i, ids in enumerate([*written[: count + 1], *written[-len(others) :]]):
+            end = ids.index(made.stop_id) + 1 if made.stop_id in ids else 12
+            assert found[i] == ids[:end]
 
 
 def test_columns_by_hand() -> None:

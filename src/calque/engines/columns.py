@@ -23,7 +23,7 @@ NAME = "calque_one_token"
 class Columns(Cache):  # type: ignore[misc]
     """A cache of transformers' for `rows` rows in `width` columns, of which [first, end) are in use.
 
-    No row that enters is longer than `longest`.
+    No row that enters is longer than `longest`, or than those that are in; `width` is more than that, and than any row becomes.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Columns(Cache):  # type: ignore[misc]
         self.end += 1
 
     def enter(self, cache: Any, lengths: list[int]) -> None:
-        """Take in rows whose prompts, padded on the left, have run into `cache`; none is longer than `end`."""
+        """Take in rows whose prompts, padded on the left, have run into `cache`."""
         if not self.keys:
             self._allocate(cache)
         n, more, longest = len(self.starts), len(lengths), max(lengths)
@@ -110,15 +110,16 @@ class Columns(Cache):  # type: ignore[misc]
         self.hidden[row, ..., self.starts[row] :] = 0.0
 
     def _shift(self) -> None:
-        """Move the columns in use to the left end."""
+        """Move the columns in use to the left, as far as leaves room before the newest for a row that is `longest`."""
         n, first, end = len(self.starts), self.first, self.end
+        by = min(first, end - self.longest)
         for keys, values in zip(self.keys, self.values, strict=True):
-            keys[:n, ..., : end - first] = keys[:n, ..., first:end].clone()
-            values[:n, :, : end - first] = values[:n, :, first:end].clone()
-        self.starts = [start - first for start in self.starts]
+            keys[:n, ..., first - by : end - by] = keys[:n, ..., first:end].clone()
+            values[:n, :, first - by : end - by] = values[:n, :, first:end].clone()
+        self.starts = [start - by for start in self.starts]
         for row in range(n):
             self._unhide(row)
-        self.first, self.end = 0, end - first
+        self.first, self.end = first - by, end - by
 
 
 def one_token_attention(
