@@ -17,7 +17,7 @@ from calque.records import Conversation, Message
 
 
 class Dear:
-    """Each answer reads 100 tokens and writes as many as its prompt says."""
+    """Each answer reads 100 tokens and writes as many as its prompt says; some fail, a few of them for nothing."""
 
     identity = "dear"
 
@@ -41,6 +41,9 @@ class Dear:
             text = conversation[-1].text
             self.asked.append(text)
             tokens = int(text.split()[1])
+            if "free" in text:
+                yield i, Failure("timeout")
+                continue
             yield (
                 i,
                 Failure("no_use", tokens=tokens, prompt_tokens=self.reads)
@@ -73,6 +76,22 @@ def test_portions_shrink_towards_the_budget(tmp_path: Path) -> None:
         assert dear.portions == [16, 75, 8]
         assert (len(dear.asked), over(found)) == (99, 301)
         assert store.spent("here") == pytest.approx(99 * 200e-6)
+
+
+@pytest.mark.parametrize(("free", "portions"), [(16, [16, 16, 75, 8]), (4, [16, 79, 8])])
+def test_what_failed_for_nothing_does_not_make_the_rest_cheap(
+    tmp_path: Path, free: int, portions: list[int]
+) -> None:
+    """As above. Of the first 16 all or 4 cost nothing, so that of 100 answers 100 or 88 are left.
+
+    Then the first 16 that cost something, 84 × 0.9, and 9 × 0.9; or 88 × 0.9 and 9 × 0.9.
+    """
+    with RequestStore(tmp_path / "requests.sqlite") as store:
+        dear, purse = Dear(), Purse("here", Price(1.0, 10.0), 0.02)
+        asked = [*ask(free, 10, "free"), *ask(400, 10)]
+        StoredEngine(dear, store, purse).attempt(asked, max_new_tokens=20)
+        assert dear.portions == portions
+        assert store.spent("here") <= 0.02
 
 
 def test_one_budget_holds_for_several_engines_and_over_restarts(tmp_path: Path) -> None:

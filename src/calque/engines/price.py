@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from calque.engines.store import RequestStore
@@ -39,22 +39,25 @@ class Purse:
         if cost := self.price.of(prompt_tokens, tokens):
             store.spend(self.purpose, cost)
 
-    def portions(self, store: RequestStore, count: int, dearest: float) -> Iterator[int]:
+    def portions(
+        self, store: RequestStore, count: int, dearest: float, paid: Callable[[], int]
+    ) -> Iterator[int]:
         """Sizes of the portions of `count` requests that may be put one after the other; they end where it may not hold.
 
-        A request costs `dearest` at most. The first portion is such that it holds for that; the later ones go by the mean so far.
+        A request costs `dearest` at most. As long as none has cost anything, a portion is such that it holds for that; the later
+        ones go by the mean so far of those that did: `paid` tells how many they are. What failed for nothing tells no price.
         """
         if self.budget is None:
             if count:
                 yield count
             return
-        before, put = store.spent(self.purpose), 0
+        before, paid_before, put = store.spent(self.purpose), paid(), 0
         while put < count:
-            spent = store.spent(self.purpose)
-            each = (spent - before) / put if put else dearest
-            left = (self.budget - spent) * (1 - KEPT_BACK if put else 1)
+            spent, known = store.spent(self.purpose), paid() - paid_before
+            each = (spent - before) / known if known else dearest
+            left = (self.budget - spent) * (1 - KEPT_BACK if known else 1)
             size = count - put if each <= 0 else min(count - put, int(left / each))
-            size = size if put else min(size, FIRST)
+            size = size if known else min(size, FIRST)
             if size < 1:
                 return
             put += size

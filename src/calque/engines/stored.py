@@ -43,6 +43,7 @@ class StoredEngine:
         self.store = store
         self.purse = purse
         self.counts = Asked()
+        self._paid = 0  # requests that cost tokens, answered or not
 
     @property
     def identity(self) -> str:
@@ -175,7 +176,7 @@ class StoredEngine:
             return
         at = 0
         most = max((self.purse.price.of(*dearest(i)) for i in missing), default=0.0)
-        for size in self.purse.portions(self.store, len(missing), most):
+        for size in self.purse.portions(self.store, len(missing), most, lambda: self._paid):
             yield missing[at : at + size]
             at += size
 
@@ -183,6 +184,7 @@ class StoredEngine:
         if isinstance(answer, Completion | CountedScores | Failure):
             self.counts.tokens += answer.tokens
             self.counts.prompt_tokens += answer.prompt_tokens
+            self._paid += bool(answer.tokens or answer.prompt_tokens)
             if self.purse is not None:
                 untold = (
                     answer.tokens and not answer.prompt_tokens
