@@ -58,13 +58,17 @@ def kept(
     ],
     base: Base = None,
 ) -> None:
-    """What each selection of a run kept, by the truth: how many passages are sound, and which share of each fault came through."""
+    """What each selection of a run kept, by the truth: how many passages are sound, and which share of each fault came through.
+
+    And how far the requests that were written for passages speak of what these tell.
+    """
     from calque.lab.files import PEOPLE, told_of, world_of
     from calque.lab.kept import kept as kept_of
-    from calque.lab.kept import table
+    from calque.lab.kept import requests, table, told
 
     seed, people = told_of(base) if base is not None else (0, PEOPLE)
-    for line in table(kept_of(run, world_of(seed=seed, people=people))):
+    world = world_of(seed=seed, people=people)
+    for line in (*table(kept_of(run, world)), *told(requests(run, world))):
         typer.echo(line)
 
 

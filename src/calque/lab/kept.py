@@ -1,4 +1,4 @@
-"""What a run's selections of candidates kept, held against the truth: which passages have a fault, and of what kind."""
+"""What a run's selections of candidates kept, held against the truth: which passages have a fault, and what requests say of them."""
 
 from __future__ import annotations
 
@@ -74,6 +74,37 @@ def selections_of(run: Path, language: str) -> dict[str, list[int]]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """The requests written for the passages of a language: how many, and the means over them of two shares.
+
+    `named`: the passage's person is named; `shared`: of the relations that the request or the passage speaks of, those in both.
+    """
+
+    language: str
+    count: int
+    named: float
+    shared: float
+
+
+def requests(run: Path, world: World) -> Iterator[Requests]:
+    """What the requests of a run's candidates say, against what the passages of `world` tell."""
+    english = lexicon("en")
+    for step in sorted((run / "steps").glob("generate-*")):
+        language = step.name.removeprefix("generate-")
+        all_of = list(passages(world, lexicon(language)))
+        named, shared = [], []
+        for pair in read_cross_lingual(step / "candidates.jsonl"):
+            passage = all_of[pair.provenance.row - 1]
+            labels = map(english.label, english.relations(passage.subject.kind))
+            asked = {label for label in labels if label in pair.instruction}
+            told = {english.label(one.fact.relation) for one in passage.told}
+            named.append(english.name(passage.subject) in pair.instruction)
+            shared.append(len(asked & told) / len(asked | told))
+        count = len(named)
+        yield Requests(language, count, sum(named) / max(1, count), sum(shared) / max(1, count))
+
+
 def table(found: Iterator[Kept]) -> Iterator[str]:
     """Lines: precision and recall of faultless passages, and which share of each fault is kept, in percent."""
     named = [fault for fault in FAULTS if fault]
@@ -83,3 +114,12 @@ def table(found: Iterator[Kept]) -> Iterator[str]:
         count = sum(one.faults.values())
         name = f"{one.selection} ({one.language})"
         yield f"{name:<18} {count:>6,} {100 * one.precision:>6.0f} {100 * one.recall:>6.0f}  {shares}"
+
+
+def told(found: Iterator[Requests]) -> Iterator[str]:
+    """A line for the requests of each language."""
+    for one in found:
+        yield (
+            f"requests ({one.language}): {one.count:,}; {100 * one.named:.0f}% name the passage's person; "
+            f"{100 * one.shared:.0f}% of the relations in request or passage are in both"
+        )
