@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,44 @@ def test_two_files_line_by_line_and_packed_ones(files: Path) -> None:
     assert look(packed).form == "pairs"
 
 
+def test_of_several_files_for_one_place_the_others_are_told_as_unused(tmp_path: Path) -> None:
+    rows = "".join(f"{SAID} {i}\t{TOLD} {i}\n" for i in range(9))
+    for name in ("a.tsv", "b.tsv"):
+        (tmp_path / name).write_text(rows, encoding="utf-8")
+    found = find_sources([tmp_path])
+    assert found.translations == {"it": tmp_path / "a.tsv"}
+    assert found.unused == [
+        (tmp_path / "b.tsv", "a recipe takes one source of this kind for it, and there is another")
+    ]
+    assert [one.path.name for one in found.used] == ["a.tsv"]
+
+
+def test_one_english_file_stands_beside_those_of_several_languages(tmp_path: Path) -> None:
+    german = "Dies ist ein deutscher Text über ein Haus, einen Wald und eine alte Dame, die seit Jahren dort wohnt."
+    for code, text in (("en", SAID), ("it", TOLD), ("de", german)):
+        (tmp_path / f"news.{code}").write_text("".join(f"{text} {i}\n" for i in range(5)), encoding="utf-8")
+    assert {code: pair["english"].name for code, pair in find_sources([tmp_path]).translations.items()} == {
+        "de": "news.en",
+        "it": "news.en",
+    }
+
+
+def test_what_is_packed_or_marked_up_is_looked_at_as_it_is_read(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "web.zip", "w") as archive:
+        archive.writestr("a.txt", TOLD)
+    links = "".join(f"[Sì](https://www.example.org/the/english/name/of/the/page/{i})\n\n" for i in range(60))
+    (tmp_path / "page.md").write_text(f"# Casa\n\n{TOLD}\n\n{links}", encoding="utf-8")
+    assert {look(path).told for path in tmp_path.iterdir()} == {"native text in Italian"}
+
+
+def test_the_language_beside_english_is_one_whose_text_is_in_it(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [{"id": f"row {i}", "fr": TOLD, "it": TOLD, "en": SAID} for i in range(9)]
+    assert look(jsonl(tmp_path / "a.jsonl", rows)).languages == ("en", "it")
+    labels = "".join(f"science/technology\t{TOLD} {i}\n" for i in range(20))
+    (tmp_path / "a.tsv").write_text(labels, encoding="utf-8")
+    assert look(tmp_path / "a.tsv").form == "unknown"
+
+
 def test_alpaca_files_that_say_the_same_are_parallel(tmp_path: Path) -> None:
     write_json(tmp_path / "a.en.json", alpaca(SAID, SAID))
     write_json(tmp_path / "a.it.json", alpaca(TOLD, TOLD))
@@ -160,6 +199,8 @@ def test_what_is_missing_is_said_or_asked(files: Path) -> None:
         begin(Given((files,)), None, print)
     with pytest.raises(UsageError, match="calque init FILE"):
         begin(Given(), None, print)
+    with pytest.raises(UsageError, match="nothing to learn from in a language beside English"):
+        begin(Given((files / "xquad.it.json",), "m"), None, print)
     with pytest.raises(UsageError, match="no such file or folder"):
         begin(Given((files / "no",)), None, print)
     with pytest.raises(UsageError, match="crossalpaca needs instructions in the language"):

@@ -19,6 +19,7 @@ from calque.corpora.json_rows import JsonRow, read_rows
 from calque.records import Conversation, Demonstration, Kind, Message, Provenance, Rejected, Role
 
 Form = Literal["messages", "sharegpt", "alpaca"]
+CONVERSATIONS = ("messages", "conversations")  # the fields that hold one
 _SPEAKERS: dict[str, Role] = {
     "system": "system", "human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant"
 }  # fmt: skip
@@ -130,7 +131,7 @@ def _rejected(row: Demonstration, reason: str, detail: str) -> Rejected:
 def _messages(value: Any, language: str, *, whole: bool) -> Conversation:
     if not isinstance(value, dict):
         raise _BadRowError("wrong_type", "the row is no object")
-    field = next((field for field in ("messages", "conversations") if field in value), None)
+    field = next((field for field in CONVERSATIONS if field in value), None)
     if field is None:
         raise _BadRowError("missing_field", "there is neither 'messages' nor 'conversations'")
     if not isinstance(value[field], list):

@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from calque.corpora.alpaca import alpaca_row
-from calque.corpora.exchange import conversation_row
+from calque.corpora.exchange import CONVERSATIONS, conversation_row
 from calque.corpora.json_rows import read_rows
 from calque.languages import language as language_of
 from calque.records import Demonstration, Rejected
-
-CONVERSATIONS = ("messages", "conversations")
 
 
 def read_instructions(

@@ -9,15 +9,18 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-from calque.corpora.files import form_of, read_chunks, read_lines
+from calque.corpora.exchange import CONVERSATIONS
+from calque.corpora.files import form_of, read_lines
 from calque.corpora.json_rows import read_json, read_rows
-from calque.corpora.text_rows import TEXT_FIELDS
+from calque.corpora.pairs import code_of_tag
+from calque.corpora.passages import PassageFiles, read_passages
+from calque.corpora.text_rows import TEXT_FIELDS, begins_with
 from calque.corpora.tmx import read_units
-from calque.errors import CalqueError, DataError
+from calque.errors import CalqueError
 from calque.identify import UNDETERMINED, identify
 from calque.languages import UnknownLanguageError
 from calque.languages import language as language_of
-from calque.records import Rejected
+from calque.records import Passage, Rejected
 
 Form = Literal[
     "alpaca", "dolly", "oasst", "pairs", "lines", "squad", "passages", "messages", "index", "open", "questions", "answers", "unknown"
@@ -96,20 +99,12 @@ def _look(path: Path) -> Look:
     form = form_of(path)
     if form == ".tmx":
         return _tmx(path)
-    if form == ".parquet":
-        return Look(path, "passages", _languages(_parquet_texts(path)))
     if form in JSON:
-        return _squad(path) if form == ".json" and _begins(path) == "{" else _json(path)
-    if form in (".md", ".markdown", ".mdx", ".html", ".htm", ".zip"):
-        return Look(path, "passages", () if form == ".zip" else _languages(_lines(path)))
+        return _squad(path) if form == ".json" and begins_with(path, b"{") else _json(path)
+    if form in (".md", ".markdown", ".mdx", ".html", ".htm", ".xhtml", ".parquet", ".zip"):
+        rows = islice(read_passages(PassageFiles("en", (path,))), LOOKED_AT)  # in whatever language it is
+        return Look(path, "passages", _languages(row.text for row in rows if isinstance(row, Passage)))
     return _table_or_text(path)
-
-
-def _begins(path: Path) -> str:
-    for chunk in read_chunks(path):
-        if chunk.strip():
-            return chunk.lstrip("\ufeff \t\r\n")[:1]
-    return ""
 
 
 def _squad(path: Path) -> Look:
@@ -148,10 +143,12 @@ def _json(path: Path) -> Look:
     if {"instruction", "output"} <= has:
         both = language_in(_texts(head, "instruction")), language_in(_texts(head, "output"))
         return Look(path, "alpaca", both, rows)
-    if has & {"messages", "conversations"}:
+    if has & set(CONVERSATIONS):
         return Look(path, "messages", _languages(_said(head)), rows)
-    if "en_row" in has and (sides := [f for f in has if f.endswith("_row") and f != "en_row"]):
-        return Look(path, "index", ("en", _code(sides[0].removesuffix("_row"))), rows)
+    if "en_row" in has and (
+        sides := [f for f in fields if f in has and f.endswith("_row") and f != "en_row"]
+    ):
+        return Look(path, "index", ("en", code_of_tag(sides[0].removesuffix("_row")) or ""), rows)
     if {"question_id", "turns"} <= has:
         return Look(path, "questions", _languages(_turns(row["turns"] for row in head)), rows)
     if {"question_id", "choices"} <= has:
@@ -190,15 +187,21 @@ def _said(rows: Sequence[Mapping[str, Any]]) -> Iterator[object]:
 
 
 def _sides(rows: Iterable[Any]) -> tuple[str, ...]:
-    """English and the language beside it, of rows that hold texts by language."""
-    seen: Counter[str] = Counter()
+    """English and the language beside it, of rows that hold texts by language.
+
+    Of several the one that stands most often, and first in the file; fields such as `id` are called as languages are, so it
+    has to be one whose text is in it, where there is such a one.
+    """
+    texts: dict[str, list[str]] = {}
     for row in rows:
-        if isinstance(row, Mapping):
-            seen.update(
-                {code for tag, text in row.items() if isinstance(text, str) and (code := _code(str(tag)))}
-            )
-    others = [code for code, _ in seen.most_common() if code != "en"]
-    return ("en", others[0]) if seen["en"] and others else ()
+        for tag, text in row.items() if isinstance(row, Mapping) else ():
+            if isinstance(text, str) and (code := code_of_tag(str(tag))):
+                texts.setdefault(code, []).append(text)
+    if "en" not in texts:
+        return ()
+    others = sorted(texts.keys() - {"en"}, key=lambda code: (-len(texts[code]), list(texts).index(code)))
+    spoken = next((code for code in others if language_in(texts[code]) == code), None)
+    return ("en", spoken or others[0]) if others else ()
 
 
 def _tmx(path: Path) -> Look:
@@ -221,7 +224,7 @@ def _table_or_text(path: Path) -> Look:
     rows = sum(1 for _ in read_lines(path))
     if form_of(path) in COLUMNS and width > 1:
         table = [row for row in cells if len(row) == width]
-        codes = [language_in(row[i] for row in table) for i in range(width)]
+        codes = [_language_of_column([row[i] for row in table]) for i in range(width)]
         others = [i for i, code in enumerate(codes) if code not in ("en", "")]
         if "en" not in codes or not others:
             return Look(path, "unknown", why="no two of its columns are English and another language")
@@ -232,25 +235,13 @@ def _table_or_text(path: Path) -> Look:
     return Look(path, "lines", _languages(head), rows)
 
 
+def _language_of_column(cells: Sequence[str]) -> str:
+    """Empty for labels, which are few and come again and again."""
+    return language_in(cells) if 4 * len(set(cells)) >= len(cells) else ""
+
+
 def _lines(path: Path) -> Iterator[str]:
     return (line for line in read_lines(path) if isinstance(line, str) and line.strip())
-
-
-def _parquet_texts(path: Path) -> list[str]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        file = pq.ParquetFile(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(f"cannot be read as Parquet ({error})") from error
-    text = next((name for name in TEXT_FIELDS if name in file.schema_arrow.names), "")
-    if not text:
-        raise DataError(
-            f"a Parquet file without a column of text; there are: {', '.join(file.schema_arrow.names[:8])}"
-        )
-    batch = next(file.iter_batches(LOOKED_AT, columns=[text]), None)
-    return [str(value) for value in batch.column(0).to_pylist()] if batch is not None else []
 
 
 def _texts(rows: Sequence[Mapping[str, Any]], field: str) -> Iterator[str]:
@@ -260,16 +251,6 @@ def _texts(rows: Sequence[Mapping[str, Any]], field: str) -> Iterator[str]:
 def _languages(texts: Iterable[object]) -> tuple[str, ...]:
     code = language_in(texts)
     return (code,) if code else ()
-
-
-def _code(tag: str) -> str:
-    """The registry's code of a tag such as `en-US`; empty for what is none."""
-    for candidate in (tag, tag.replace("_", "-").partition("-")[0]):
-        try:
-            return language_of(candidate).code
-        except UnknownLanguageError:
-            continue
-    return ""
 
 
 def _name(code: str) -> str:

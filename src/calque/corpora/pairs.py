@@ -98,7 +98,7 @@ def _tsv(files: PairFiles, code: str) -> Iterator[SentencePair | Rejected]:
             )
             continue
         english, target = cells[files.english_column], cells[files.target_column]
-        if row == 1 and _code(english.strip()) and _code(target.strip()):
+        if row == 1 and code_of_tag(english.strip()) and code_of_tag(target.strip()):
             yield Rejected(name, row, "header", "a row of language names", line[:500])
         else:
             yield _pair(english, target, code, Provenance(name, row, files.licence))
@@ -171,11 +171,11 @@ def _by_language(
 def _side(sides: Mapping[str, Any], code: str) -> Any:
     if code in sides:
         return sides[code]
-    return next((text for tag, text in sides.items() if _code(tag) == code), None)
+    return next((text for tag, text in sides.items() if code_of_tag(tag) == code), None)
 
 
 @lru_cache(maxsize=4096)
-def _code(tag: str) -> str | None:
+def code_of_tag(tag: str) -> str | None:
     """The registry's code for a tag such as `es-LA`, `eng` or `en-US`.
 
     A region is left out where the registry does not know it, but for Chinese, where it tells the script.

@@ -23,7 +23,7 @@ _BATCH = 256  # rows of Parquet in memory at a time
 
 def read_json_texts(path: Path, field: str = "") -> Iterator[Text | Rejected]:
     """The texts of JSON rows, or of the paragraphs of SQuAD-form JSON; row = row or paragraph, from 1."""
-    if form_of(path) == ".json" and _begins_with(path, b"{"):
+    if form_of(path) == ".json" and begins_with(path, b"{"):
         yield from _squad(path)
         return
     seen: dict[str, None] = {}
@@ -118,7 +118,8 @@ def _squad(path: Path) -> Iterator[Text | Rejected]:
         raise DataError(_no_text(path, "", fields)) from None
 
 
-def _begins_with(path: Path, mark: bytes) -> bool:
+def begins_with(path: Path, mark: bytes) -> bool:
+    """Whether the first thing in a file that is no blank is `mark`."""
     with open_bytes(path) as stream:
         return stream.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(mark)
 

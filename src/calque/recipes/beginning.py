@@ -10,7 +10,7 @@ from calque.corpora.writing import fsync_folder
 from calque.errors import Problem, UsageError
 from calque.languages import language as language_of
 from calque.recipes.drafting import Wishes, draft
-from calque.recipes.findings import METHODS, Findings, find_sources
+from calque.recipes.findings import METHODS, Findings, look_at, sources_in
 
 Ask = Callable[[str, str], str]  # a question and what is proposed, "" for nothing; returns what is answered
 COMMAND_LINE = "command line"
@@ -34,9 +34,9 @@ def begin(given: Given, ask: Ask | None, tell: Callable[[str], None]) -> Path:
     Raises `UsageError` for what is missing or there already, and for files of which no method can be made.
     """
     files = given.files or _asked_files(ask)
-    found = find_sources(files, given.languages)
-    languages = given.languages or _asked_languages(found, ask)
-    found = find_sources(files, languages)
+    seen = look_at(files)
+    languages = given.languages or _asked_languages(sources_in(seen), ask)
+    found = sources_in(seen, languages)
     for one in found.used:
         tell(f"{one.path}: {one.told}")
     for line in _unused(found):
@@ -84,6 +84,9 @@ def _asked_languages(found: Findings, ask: Ask | None) -> tuple[str, ...]:
     there = found.languages
     able = [code for code in there if found.methods([code])]
     proposed = ",".join(able or there)
+    if ask is None and not there:
+        message = "there is nothing to learn from in a language beside English among these files"
+        raise UsageError(Problem(message, COMMAND_LINE, remedy="name more files, and say --language"))
     answer = _answer(ask, "target languages (x)", proposed, "--language")
     return tuple(dict.fromkeys(language_of(code.strip()).code for code in answer.split(",") if code.strip()))
 

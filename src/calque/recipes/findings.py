@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ LINES = tuple(
     for name in (language.code, *language.aliases)
     if name.isalpha()
 )  # endings of the two sides of parallel text
+TAKEN = "a recipe takes one source of this kind for"
 COMPARED = 200  # rows of two files, to tell whether they say the same
 
 
@@ -75,11 +75,25 @@ class Findings:
         return [method for method in METHODS if languages and there[method]]
 
 
-def find_sources(given: Sequence[Path], languages: Sequence[str] = ()) -> Findings:
-    """Look at files and folders. In a folder official benchmark files are told by their names, all else by a look.
+@dataclass(frozen=True)
+class Seen:
+    """Files and folders that were looked at, each file once, however often they are then sorted."""
 
-    `languages` are the target languages, where they are known: files in others are left unused. Raises `UsageError` for what
-    is not there, and for a folder of more files than one looks at.
+    looks: list[Look]
+    others: list[Path]
+    models: list[Path]
+    folders: list[Path]
+
+
+def find_sources(given: Sequence[Path], languages: Sequence[str] = ()) -> Findings:
+    """What there is in files and folders; see `look_at` and `sources_in`."""
+    return sources_in(look_at(given), languages)
+
+
+def look_at(given: Sequence[Path]) -> Seen:
+    """Look at files, and at those of folders.
+
+    Raises `UsageError` for what is not there, and for a folder of more files than one looks at.
     """
     files: list[Path] = []
     others: list[Path] = []
@@ -96,11 +110,18 @@ def find_sources(given: Sequence[Path], languages: Sequence[str] = ()) -> Findin
             others += [one for one in known if not _is_read(one)]
         else:
             files.append(path)
-    looks = [_looked(path) for path in dict.fromkeys(files)]
-    codes = list(languages) or _sorted(looks, (), {}, ()).languages
-    benchmarks = official([path for path in given if path.is_dir()], codes)
-    found = _sorted(looks, languages, benchmarks, others)
-    found.models = models
+    looks = [look(path) for path in dict.fromkeys(files)]
+    return Seen(looks, others, models, [path for path in given if path.is_dir()])
+
+
+def sources_in(seen: Seen, languages: Sequence[str] = ()) -> Findings:
+    """What a recipe can make of files. In a folder official benchmark files are told by their names, all else by its look.
+
+    `languages` are the target languages, where they are known: files in others are left unused.
+    """
+    codes = list(languages) or _sorted(seen.looks, (), {}, ()).languages
+    found = _sorted(seen.looks, languages, official(seen.folders, codes), seen.others)
+    found.models = seen.models
     return found
 
 
@@ -129,9 +150,6 @@ def _of_folder(folder: Path) -> list[Path]:
 
 def _is_read(path: Path) -> bool:
     return has_known_form(path) or form_of(path) in (".tsv", ".tab", ".tmx", *LINES)
-
-
-_looked = cache(look)  # once, however often files are sorted
 
 
 def _sorted(
@@ -166,13 +184,13 @@ def _sorted(
         elif one.form in ("alpaca", "messages"):
             _add(found.instructions, one, found)
         elif one.form in ("dolly", "oasst") and target:
-            found.parallel[target] = {one.form: one.path}
+            _add_alone(found.parallel, target, {one.form: one.path}, one, found)
         elif one.form == "pairs":
             plain = one.columns == (0, 1)
             english, other = one.columns
             table = {"file": one.path, "english_column": english, "target_column": other}
-            found.translations[target] = one.path if plain else table
-            found.rows[target] = one.rows
+            if _add_alone(found.translations, target, one.path if plain else table, one, found):
+                found.rows[target] = one.rows
         elif one.form == "index":
             indices.append(one)
         elif one.form == "lines":
@@ -180,9 +198,9 @@ def _sorted(
         elif one.form == "passages":
             _add(found.passages, one, found)
         elif one.form == "questions" and target == "":
-            asked["en"] = one.path
+            _add_alone(asked, "en", one.path, one, found)
         elif one.form == "answers" and target:
-            asked[target] = one.path
+            _add_alone(asked, target, one.path, one, found)
         else:
             found.unused.append((one.path, one.told))
     _pair_lines(found, lines)
@@ -201,6 +219,15 @@ def _add(to: dict[str, list[Path]], one: Look, found: Findings) -> None:
         found.unused.append((one.path, "its language cannot be told"))
 
 
+def _add_alone(to: dict[str, Any], code: str, value: Any, one: Look, found: Findings) -> bool:
+    """Take the file for the language, if none is there: a recipe has place for one. Whether it was taken."""
+    if code in to:
+        found.unused.append((one.path, f"{TAKEN} {code}, and there is another"))
+        return False
+    to[code] = value
+    return True
+
+
 def _add_benchmark(name: str, one: Look, found: Findings) -> None:
     """Files of a benchmark from the folder in which the first of them lies; copies elsewhere are left unused."""
     files = found.benchmarks.setdefault(name, {})
@@ -217,18 +244,19 @@ def _listed(value: Any) -> list[Path]:
 
 def _pair_lines(found: Findings, lines: list[Look]) -> None:
     """Two files of as many lines, one in English, whose names differ in the language alone, are parallel sentences."""
-    left = list(lines)
+    paired: set[Path] = set()
     for english in [one for one in lines if one.languages == ("en",)]:
-        for other in left:
+        for other in lines:
             code = other.languages[0] if other.languages else ""
-            if code in ("", "en") or other.rows != english.rows:
+            if code in ("", "en", *found.translations) or other.rows != english.rows:
                 continue
-            if _without(english.path, "en") == _without(other.path, code) and code not in found.translations:
+            if _without(english.path, "en") == _without(other.path, code):
                 found.translations[code] = {"english": english.path, "target": other.path}
                 found.rows[code] = english.rows
-                left = [one for one in left if one not in (english, other)]
-                break
-    for one in left:
+                paired |= {english.path, other.path}
+    for one in lines:
+        if one.path in paired:
+            continue
         if has_known_form(one.path):
             _add(found.passages, one, found)
         else:
@@ -247,8 +275,10 @@ def _without(path: Path, code: str) -> str:
 def _answered(found: Findings, asked: dict[str, Path]) -> None:
     english = asked.pop("en", None)
     for code, answers in asked.items():
-        if english is not None:
-            found.seed.setdefault(code, {"questions": english, "answers": answers})
+        if english is not None and code not in found.seed:
+            found.seed[code] = {"questions": english, "answers": answers}
+        elif english is not None:
+            found.unused.append((answers, f"{TAKEN} {code}, and there is another"))
         else:
             found.unused.append((answers, "answers without the file of their English questions"))
     if english is not None and not asked:
@@ -264,7 +294,9 @@ def _by_index(found: Findings, index: Look) -> None:
         sides = [paths[0] if len(paths) == 1 else None for paths in both]
     else:
         sides = [_pattern(paths, {str(section) for section in sections}) for paths in both]
-    if code and None not in sides:
+    if code in found.parallel:
+        found.unused.append((index.path, f"{TAKEN} {code}, and there is another"))
+    elif code and None not in sides:
         found.parallel[code] = {"english": sides[0], "target": sides[1], "index": index.path}
     else:
         found.unused.append((index.path, f"{index.told} of files that are not here"))
