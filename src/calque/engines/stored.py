@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
-from calque.engines import Answering, Completion, CountedScores, Failure, Progress, Sampling, Scores
+from calque.engines import TOO_LONG, Answering, Completion, CountedScores, Failure, Progress, Sampling, Scores
 from calque.engines.price import Purse
 from calque.engines.store import RequestStore, key_of
 from calque.errors import EngineError, Problem
@@ -22,8 +22,12 @@ OVER_BUDGET = "over_budget"
 
 @dataclass(slots=True)
 class Asked:
-    """What became of the requests so far: put to the model, found in the store, asked twice at once, failed."""
+    """What became of the requests so far: put to the model, found in the store, asked twice at once, failed.
 
+    `requests` is what a server gets for all of them if none is in the store: one each, and one more for each choice.
+    """
+
+    requests: int = 0
     asked: int = 0
     from_store: int = 0
     repeated: int = 0
@@ -58,10 +62,11 @@ class StoredEngine:
         sampling: Sampling | None = None,
         progress: Progress | None = None,
     ) -> list[Completion]:
-        """Answers to all; an `EngineError` where any failed, when all others are in the store."""
-        return whole(
-            self.attempt(conversations, max_new_tokens=max_new_tokens, sampling=sampling, progress=progress)
+        """Answers to all, as they are `settled`."""
+        found = self.attempt(
+            conversations, max_new_tokens=max_new_tokens, sampling=sampling, progress=progress
         )
+        return self.settled(conversations, found, _nothing_written)
 
     def choose(
         self,
@@ -70,8 +75,21 @@ class StoredEngine:
         *,
         progress: Progress | None = None,
     ) -> list[Scores]:
-        """Log-likelihoods for all; an `EngineError` where any failed, when all others are in the store."""
-        return whole(self.attempt_scores(conversations, choices, progress=progress))
+        """Log-likelihoods for all, as they are `settled`."""
+        found = self.attempt_scores(conversations, choices, progress=progress)
+        return self.settled(conversations, found, _no_scores)
+
+    def settled(
+        self,
+        conversations: Sequence[Conversation],  # noqa: ARG002
+        found: Sequence[Answer | Failure],
+        instead: Callable[[Failure], Answer],  # noqa: ARG002
+    ) -> list[Answer]:
+        """What came, if nothing failed; else an `EngineError`, when all others are in the store.
+
+        A subclass may put `instead` of a failure what a model in this process gives where it has no answer.
+        """
+        return whole(found)
 
     def attempt_scores(
         self,
@@ -137,6 +155,7 @@ class StoredEngine:
         from_json: Callable[[Any], Answer],
         progress: Progress | None,
     ) -> list[Answer | Failure]:
+        self.counts.requests += sum(1 + len(request.get("choices", ())) for request in requests)
         keys = [key_of(request) for request in requests]
         kept = self.store.get(list(dict.fromkeys(keys)))
         found: dict[str, Answer | Failure] = {key: from_json(row) for key, row in kept.items()}
@@ -191,6 +210,15 @@ class StoredEngine:
                 )  # by a server that does not say what it read
                 read = math.ceil(len(shown) / CHARACTERS) if untold else answer.prompt_tokens
                 self.purse.pay(self.store, read, answer.tokens)
+
+
+def _nothing_written(failure: Failure) -> Completion:
+    """An empty answer; an unfinished one where there was no room for any."""
+    return Completion("", 0, failure.reason != TOO_LONG)
+
+
+def _no_scores(_failure: Failure) -> Scores:
+    return ()
 
 
 def _bytes(text: str) -> int:

@@ -7,24 +7,23 @@ is asked again by the next run.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from calque.corpora.writing import write_json, write_jsonl
-from calque.engines import TOO_LONG, Completion, CountedScores, Failure, Progress, Sampling, Scores
-from calque.engines.stored import OVER_BUDGET
+from calque.engines import TOO_LONG, Completion, CountedScores, Failure, Scores
+from calque.engines.stored import OVER_BUDGET, StoredEngine
 from calque.errors import EngineError, Problem, RunError
 from calque.recipes.schema import ServedSystem
 from calque.recipes.steps import Work
 from calque.recipes.steps.asking import CHARACTERS, Expected, cost_of, engine_settings, purse_of, told
 from calque.recipes.steps.encode import template_files, template_settings
 from calque.recipes.steps.evaluate import Evaluate
-from calque.records import Conversation
+from calque.records import Conversation, Message
 
 if TYPE_CHECKING:
-    from calque.engines.stored import StoredEngine
     from calque.evaluation.asking import Asking
     from calque.evaluation.items import Item
     from calque.evaluation.shots import Shots
@@ -108,7 +107,7 @@ class EvaluateServed(Evaluate):
         ]
         write_jsonl(work.folder / "unanswered.jsonl", rows)
         counts["server"] = {
-            "requests": asked.requests,
+            "requests": asked.counts.requests,
             "prompt_tokens": asked.prompt_tokens,
             "tokens": asked.tokens,
             "unanswered": dict(sorted(Counter(row["reason"] for row in rows).items())),
@@ -117,87 +116,51 @@ class EvaluateServed(Evaluate):
         return counts
 
 
-@dataclass
-class _Asked:
+class _Asked(StoredEngine):
     """An engine whose final failures are empty answers, as long as they are few; it counts what went to and fro."""
 
-    engine: StoredEngine
-    served: ServedSystem
-    place: str
-    items: Sequence[Item]
-    requests: int = 0
-    tokens: int = 0
-    prompt_tokens: int = 0
-    unanswered: dict[str, Failure] = field(default_factory=dict)
+    def __init__(self, engine: StoredEngine, served: ServedSystem, place: str, items: Sequence[Item]) -> None:
+        super().__init__(engine.engine, engine.store, engine.purse)
+        self.served = served
+        self.place = place
+        self.items = items
+        self.tokens = self.prompt_tokens = 0
+        self.unanswered: dict[str, Failure] = {}
 
-    @property
-    def identity(self) -> str:
-        """That of the model."""
-        return self.engine.identity
-
-    def complete(
-        self,
-        conversations: Sequence[Conversation],
-        *,
-        max_new_tokens: int,
-        sampling: Sampling | None = None,
-        progress: Progress | None = None,
-    ) -> list[Completion]:
-        """The answers; an empty one where the server will give none, an unfinished one where the prompt is too long for it."""
-        found = self.engine.attempt(
-            conversations, max_new_tokens=max_new_tokens, sampling=sampling, progress=progress
-        )
-        self.requests += len(found)
-        return list(self._or_empty(conversations, found, Completion("", 0, True), Completion("", 0, False)))
-
-    def choose(
-        self,
-        conversations: Sequence[Conversation],
-        choices: Sequence[Sequence[str]],
-        *,
-        progress: Progress | None = None,
-    ) -> list[tuple[float, ...]]:
-        """The log-likelihoods; none where the server will tell none."""
-        found = self.engine.attempt_scores(conversations, choices, progress=progress)
-        self.requests += sum(1 + len(row) for row in choices)
-        nothing: Scores = ()
-        return list(self._or_empty(conversations, found, nothing, nothing))
-
-    def _or_empty(
+    def settled(
         self,
         conversations: Sequence[Conversation],
         found: Sequence[Answer | Failure],
-        empty: Answer,
-        too_long: Answer,
-    ) -> Iterator[Answer]:
+        instead: Callable[[Failure], Answer],
+    ) -> list[Answer]:
         """The answers; raises where the budget is spent, what failed may yet be answered, or too much will not be.
 
         A prompt that is too long is no failure of the server's: it is noted as of a model in this process.
         """
         failed = {
-            i: answer
-            for i, answer in enumerate(found)
+            name: answer
+            for name, answer in zip(self._names(conversations), found, strict=True)
             if isinstance(answer, Failure) and answer.reason != TOO_LONG
         }
-        names = self._names(conversations)
-        self.unanswered |= {names[i]: answer for i, answer in failed.items()}
+        self.unanswered |= failed
         for answer in found:
             if isinstance(answer, Completion | CountedScores | Failure):
                 self.tokens += answer.tokens
                 self.prompt_tokens += answer.prompt_tokens
         refuse_failures(failed.values(), len(self.items), self.served, self.place)
-        for i, answer in enumerate(found):
-            if not isinstance(answer, Failure):
-                yield answer
-            else:
-                yield empty if i in failed else too_long
+        return [instead(answer) if isinstance(answer, Failure) else answer for answer in found]
 
     def _names(self, conversations: Sequence[Conversation]) -> list[str]:
-        """Which items are asked: all of them, or some again with fewer examples before the same question."""
+        """Which items are asked: all of them, or some again with fewer examples before the same question.
+
+        Items with one question are asked again together, in their order.
+        """
         if len(conversations) == len(self.items):
             return [item.id for item in self.items]
-        of_question = {item.conversation[-1]: item.id for item in self.items}
-        return [of_question[conversation[-1]] for conversation in conversations]
+        of_question: dict[Message, list[str]] = {}
+        for item in reversed(self.items):
+            of_question.setdefault(item.conversation[-1], []).append(item.id)
+        return [of_question[conversation[-1]].pop() for conversation in conversations]
 
 
 def refuse_failures(failed: Iterable[Failure], count: int, served: ServedSystem, place: str) -> None:
