@@ -274,6 +274,13 @@ def test_rows_say_what_was_measured(results: Results) -> None:
     assert {r.language for r in results_of([results, results])} == {"it", "mean"}
 
 
+def test_a_claim_without_anything_measured_is_no_line_less(runs: dict[int, Path]) -> None:
+    """`one` was never asked in English."""
+    made = parse("small", TEXT.replace("    family: writing\n", "    family: reading\n    asked: en\n", 1))
+    with pytest.raises(RunError, match=r"claim 2 of small \(as in the paper, in it\) has nothing to go by"):
+        list(findings_of([read_results(made, "it", runs, TRUTHS)]))
+
+
 def test_seeds_that_were_not_asked_the_same_are_refused(runs: dict[int, Path]) -> None:
     answers(runs[1], "one-it", "xquad", "it", {READING[0]: ("x", 0.0)})
     with pytest.raises(RunError, match="one was not asked the same by every seed"):

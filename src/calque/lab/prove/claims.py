@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 import numpy as np
 
+from calque.errors import Problem, RunError
 from calque.lab.prove.crossed import Estimate, Table, estimate, holm
 from calque.lab.prove.experiment import Claim, Experiment, Split
 from calque.lab.prove.measure import Key, Results
@@ -93,7 +94,10 @@ def results_of(results: Sequence[Results]) -> Iterator[Result]:
 
 
 def findings_of(results: Sequence[Results]) -> Iterator[Finding]:
-    """Every claim under every way of comparing, by language; with several languages, for their mean too."""
+    """Every claim under every way of comparing, by language; with several languages, for their mean too.
+
+    Raises `RunError` where nothing was measured that a claim speaks of: it would be missing among those corrected for.
+    """
     for language, group in _groups(results):
         experiment = group[0].experiment
         found = [
@@ -116,7 +120,9 @@ def _findings(
             for key, family in zip(keys, families, strict=True)
         ]
         if not all(table.size for table in tables):
-            continue
+            what = f"claim {number} of {experiment.name} ({comparison}, in {language}) has nothing to go by"
+            remedy = "mend the experiment: both must be measured by the claim's family, or by against_family"
+            raise RunError(Problem(what, remedy=remedy))
         found = estimate(tables[0] - tables[1])
         yield Finding(
             experiment=experiment.name,
