@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 from calque.corpora.seed_pairs import SeedFiles
@@ -12,7 +12,7 @@ from calque.recipes.rounds import GENERATOR, evaluator, follower, kept
 from calque.recipes.schema import Recipe, SelectedPart
 from calque.recipes.steps import Step
 from calque.recipes.steps.answer import Answer
-from calque.recipes.steps.asking import Other
+from calque.recipes.steps.asking import Other, Own
 from calque.recipes.steps.generate import Generate
 from calque.recipes.steps.measure import Measure
 from calque.recipes.steps.perplexity import Perplexity
@@ -28,26 +28,29 @@ def refinement_steps(resolved: Resolved, template: str) -> Iterator[Step]:
     recipe, refine = resolved.recipe, resolved.recipe.curate.refine
     if refine is None:
         return
-    writer = _other(resolved, "writing")
-    generator = writer or next(system for system in resolved.systems if system.name == GENERATOR)
+
+    def own(name: str) -> Own:
+        return Own(name, recipe, template)
+
+    generator = _other(resolved, "writing") or own(GENERATOR)
     texts = [given.language for given in resolved.passages if given.language in recipe.languages]
     for code in texts:
-        yield Generate(generator, code, refine, recipe, template)
+        yield Generate(generator, code, refine, recipe.seed)
     seeds = {
         part.language: part.seed
         for part in resolved.parts
         if part.part.view == "cross-lingual" and part.rows.side == "tuned" and part.seed is not None
     }
     for number in range(1, resolved.rounds.measured + 1):
-        yield from _ratings(number, seeds, refine, resolved, template)
+        yield from _ratings(number, seeds, refine, resolved, own)
         ratings = tuple(f"ratings-{number}-{code}" for code in seeds)
-        rater = _other(resolved, "rating") or evaluator(number)
-        yield Measure(number, rater, ratings, refine, recipe, template)
+        rater = _other(resolved, "rating") or own(evaluator(number))
+        yield Measure(number, rater, ratings, refine)
         if number <= resolved.rounds.full:
-            yield from (Rate(number, code, rater, recipe, template) for code in texts)
+            yield from (Rate(number, code, rater) for code in texts)
     chosen = [(part, part.part) for part in resolved.parts if isinstance(part.part, SelectedPart)]
     foreseen = {part.language for part, settings in chosen if settings.by == "perplexity"}
-    yield from (Perplexity(code, follower(0), recipe, template) for code in texts if code in foreseen)
+    yield from (Perplexity(code, own(follower(0))) for code in texts if code in foreseen)
     yield from (select(part, settings, recipe) for part, settings in chosen)
 
 
@@ -72,17 +75,21 @@ def select(part: ResolvedPart, settings: SelectedPart, recipe: Recipe) -> Select
 
 
 def _ratings(
-    number: int, seeds: dict[str, SeedFiles], refine: Refine, resolved: Resolved, template: str
+    number: int,
+    seeds: dict[str, SeedFiles],
+    refine: Refine,
+    resolved: Resolved,
+    own: Callable[[str], Own],
 ) -> Iterator[Step]:
     """What the models of a round make of the seed, and the pseudo-ratings made of that."""
-    recipe, turned = resolved.recipe, refine.middle == "generator"
-    newest: str | Other = GENERATOR if turned else follower(number - 1)
-    newest = _other(resolved, "writing" if turned else "answering") or newest
-    older = follower(number - 2) if number > 1 else ""
-    middles = {code: Answer(newest, turned, files, refine, recipe, template) for code, files in seeds.items()}
-    earlier = {code: Answer(older, False, files, refine, recipe, template) for code, files in seeds.items()}
+    seed, turned = resolved.recipe.seed, refine.middle == "generator"
+    newest = own(GENERATOR if turned else follower(number - 1))
+    asked = _other(resolved, "writing" if turned else "answering") or newest
+    older = own(follower(number - 2) if number > 1 else "")
+    middles = {code: Answer(asked, turned, files, refine, seed) for code, files in seeds.items()}
+    earlier = {code: Answer(older, False, files, refine, seed) for code, files in seeds.items()}
     yield from middles.values()
     yield from earlier.values()
     for code in seeds:
         foreign = tuple(step.name for other, step in middles.items() if other != code)
-        yield Ratings(number, code, middles[code].name, earlier[code].name, foreign, refine, recipe.seed)
+        yield Ratings(number, code, middles[code].name, earlier[code].name, foreign, refine, seed)

@@ -16,28 +16,22 @@ from calque.curation.written import plain
 from calque.engines import Failure, Sampling
 from calque.prompts.cross_lingual import instruction_request, reversed_request
 from calque.recipes.refine import Refine
-from calque.recipes.schema import Recipe
 from calque.recipes.steps import Work
-from calque.recipes.steps.asking import Other
+from calque.recipes.steps.asking import Other, Own
 from calque.recipes.steps.chunks import in_chunks
 from calque.recipes.steps.demonstrate import seed_settings
-from calque.recipes.steps.encode import template_files, template_settings
 from calque.records import CrossLingualPair, Rejected
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Ask a model what it answers to a seed instruction, or (`turned`) which instruction a seed text answers.
+    """Ask a model what it answers to a seed instruction, or (`turned`) which instruction a seed text answers."""
 
-    `system` is one that was tuned here, empty for the base model as it is, or another model.
-    """
-
-    system: str | Other
+    system: Own | Other
     turned: bool
     seed_files: SeedFiles
     refine: Refine
-    recipe: Recipe
-    template: str
+    seed: int
 
     kind: ClassVar[Literal["answer"]] = "answer"
     resumes: ClassVar[bool] = True
@@ -45,32 +39,26 @@ class Answer:
     @property
     def name(self) -> str:
         """`answer-SYSTEM-LANG`, or `answer-by-ENGINE-LANG`."""
-        who = f"by-{self.system.name}" if isinstance(self.system, Other) else self.system or "base"
+        who = f"by-{self.system.name}" if isinstance(self.system, Other) else self.system.name or "base"
         return f"answer-{who}-{self.seed_files.language}"
 
     @property
     def model(self) -> Literal["weights", ""]:
         """The base model's weights, unless another model answers."""
-        return "" if isinstance(self.system, Other) else "weights"
+        return self.system.needs
 
     @property
     def settings(self) -> dict[str, Any]:
         """Which pairs, and how the model is asked."""
         said = {
             "language": self.seed_files.language,
-            **seed_settings(self.seed_files, self._rows, self.recipe.seed),
+            **seed_settings(self.seed_files, self._rows, self.seed),
             "turned": self.turned,
             "tokens": self._tokens,
         }
         if self._sampling is not None:
             said["sampling"] = asdict(self._sampling)
-        if isinstance(self.system, Other):
-            return {**said, **self.system.settings}
-        return {
-            **said,
-            "precision": self.recipe.evaluate.precision,
-            **template_settings(self.recipe.model),
-        }
+        return {**said, **self.system.settings}
 
     @property
     def _tokens(self) -> int:
@@ -80,7 +68,7 @@ class Answer:
     @property
     def _sampling(self) -> Sampling | None:
         said = self.refine.writing if self.turned else self.refine.answering
-        return said.sampling(self.recipe.seed)
+        return said.sampling(self.seed)
 
     @property
     def _rows(self) -> SeedRows:
@@ -88,14 +76,13 @@ class Answer:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The seed; the other model's, where it lies in a folder; and the template, if it is a file of one's own."""
-        others = self.system.files if isinstance(self.system, Other) else template_files(self.template)
-        return (*self.seed_files.paths, *others)
+        """The seed; another model's, where it lies in a folder; and the template, if it is a file of one's own."""
+        return (*self.seed_files.paths, *self.system.files)
 
     @property
     def after(self) -> tuple[str, ...]:
         """The tuned model, if it is one."""
-        return (f"tune-{self.system}",) if self.system and not isinstance(self.system, Other) else ()
+        return self.system.after
 
     def preflight(self) -> str:
         """Nothing: the parts made from the seed have been read by then."""
@@ -104,7 +91,7 @@ class Answer:
     def carry_out(self, work: Work) -> dict[str, Any]:
         """Write seed.jsonl, answers.jsonl, dropped.jsonl and counts.json. Row i of answers.jsonl is of row i of seed.jsonl."""
         with Ledger(work.folder / "dropped.jsonl") as ledger:
-            pairs = seed_rows(self.seed_files, self._rows, self.recipe.seed, ledger)
+            pairs = seed_rows(self.seed_files, self._rows, self.seed, ledger)
             if isinstance(self.system, Other):
                 pairs, made = self._by_another(self.system, pairs, work, ledger)
             else:
@@ -131,15 +118,13 @@ class Answer:
         return [pair for pair, _ in both], [made for _, made in both]
 
     def _by_system(
-        self, system: str, pairs: Sequence[CrossLingualPair], work: Work
+        self, system: Own, pairs: Sequence[CrossLingualPair], work: Work
     ) -> list[CrossLingualPair]:
         progress = work.counted(len(pairs))
 
         def write(some: Sequence[CrossLingualPair]) -> list[dict[str, Any]]:
-            tuned = work.after[self.after[0]] if self.after else None
-            engine = work.workshop.engine(system, tuned, self.recipe.evaluate.precision)
             asked = [(self._asked(pair),) for pair in some]
-            answers = engine.complete(
+            answers = system.engine(work).complete(
                 asked, max_new_tokens=self._tokens, sampling=self._sampling, progress=progress
             )
             return [cross_lingual_row(self._made(p, a.text)) for p, a in zip(some, answers, strict=True)]

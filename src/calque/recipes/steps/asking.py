@@ -1,4 +1,4 @@
-"""Models besides the base one, as a step asks them: what their answers depend on, what they cost, and what stays unanswered."""
+"""Models as a step of refinement asks them: the run's own systems, and others, what these cost, and what stays unanswered."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from calque.engines import Completion, Failure, Sampling, Scores
 from calque.engines.price import Price, Purse
 from calque.engines.stored import OVER_BUDGET
 from calque.errors import EngineError, Problem, RunError
 from calque.recipes.judging import AnyModel, LocalModel, ServerModel
+from calque.recipes.schema import Recipe
 from calque.recipes.steps import Work
-from calque.recipes.steps.encode import template_files
+from calque.recipes.steps.encode import template_files, template_settings
 from calque.records import Conversation
+
+if TYPE_CHECKING:
+    from calque.engines.transformers_engine import TransformersEngine
 
 SECONDS = 5  # that an answer is expected to take
 CHARACTERS = 3  # per token, so that estimates are rather too high
@@ -46,6 +50,37 @@ def told(who: str, asked: Sequence[Expected], model: AnyModel) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Own:
+    """A system of the run by its name, which is tuned here; without a name the base model as it is."""
+
+    name: str
+    recipe: Recipe
+    template: str
+
+    needs: ClassVar[Literal["weights"]] = "weights"  # of the base model
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What its answers depend on, beside the weights."""
+        return {"precision": self.recipe.evaluate.precision, **template_settings(self.recipe.model)}
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The template, if it is a file of one's own."""
+        return template_files(self.template)
+
+    @property
+    def after(self) -> tuple[str, ...]:
+        """Its tuning, if it is tuned."""
+        return (f"tune-{self.name}",) if self.name else ()
+
+    def engine(self, work: Work) -> TransformersEngine:
+        """The engine; one is held at a time."""
+        tuned = work.after[self.after[0]] if self.after else None
+        return work.workshop.engine(self.name, tuned, self.recipe.evaluate.precision)
+
+
+@dataclass(frozen=True, slots=True)
 class Other:
     """One of the recipe's `engines` by its name, and within which bounds it is asked; `field` is the setting that names it."""
 
@@ -54,6 +89,9 @@ class Other:
     field: str
     may_fail: float = 0.02
     budget: float | None = None
+
+    needs: ClassVar[Literal[""]] = ""
+    after: ClassVar[tuple[str, ...]] = ()
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -19,12 +19,9 @@ from calque.engines import Completion, Failure
 from calque.errors import DataError, Problem
 from calque.prompts.cross_lingual import reversed_request
 from calque.recipes.refine import Refine
-from calque.recipes.resolved import ResolvedSystem
-from calque.recipes.schema import Recipe
 from calque.recipes.steps import Work
-from calque.recipes.steps.asking import Expected, Other
+from calque.recipes.steps.asking import Expected, Other, Own
 from calque.recipes.steps.chunks import in_chunks
-from calque.recipes.steps.encode import template_files, template_settings
 from calque.records import Passage
 
 WRITTEN = ("instruction_tokens", "temperature", "top_p", "top_k")  # of how it is written
@@ -35,11 +32,10 @@ WORDING = 500  # characters of the request, more or less
 class Generate:
     """Ask the generator which instruction each passage answers."""
 
-    generator: ResolvedSystem | Other
+    generator: Own | Other
     language: str
     refine: Refine
-    recipe: Recipe
-    template: str
+    seed: int
 
     kind: ClassVar[Literal["generate"]] = "generate"
     resumes: ClassVar[bool] = True
@@ -52,31 +48,24 @@ class Generate:
     @property
     def model(self) -> Literal["weights", ""]:
         """The base model's weights, unless another model writes."""
-        return "" if isinstance(self.generator, Other) else "weights"
+        return self.generator.needs
 
     @property
     def settings(self) -> dict[str, Any]:
         """How it is asked and how it writes, and how many passages are taken."""
         said = self.refine.writing.model_dump(mode="json", include=set(WRITTEN))
-        said |= {"language": self.language, "passages": self.refine.passages, "seed": self.recipe.seed}
-        if isinstance(self.generator, Other):
-            return {**said, **self.generator.settings}
-        return {
-            **said,
-            "precision": self.recipe.evaluate.precision,
-            **template_settings(self.recipe.model),
-        }
+        said |= {"language": self.language, "passages": self.refine.passages, "seed": self.seed}
+        return {**said, **self.generator.settings}
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The other model's, where it lies in a folder; and the template, if it is a file of one's own."""
-        return self.generator.files if isinstance(self.generator, Other) else template_files(self.template)
+        """Another model's, where it lies in a folder; and the template, if it is a file of one's own."""
+        return self.generator.files
 
     @property
     def after(self) -> tuple[str, ...]:
         """The passages, and the generator, if it is tuned."""
-        tuned = () if isinstance(self.generator, Other) else (f"tune-{self.generator.name}",)
-        return (f"passages-{self.language}", *tuned)
+        return (f"passages-{self.language}", *self.generator.after)
 
     def expected(self, counts: Mapping[str, Any]) -> Expected:
         """What is asked of another model at most, by the counts of the passages."""
@@ -98,7 +87,7 @@ class Generate:
         from calque.curation.generate import candidate, draw_passages
 
         stored = list(stored_passages(work.after[self.after[0]] / "passages.parquet"))
-        passages = draw_passages(stored, self.refine.passages, self.recipe.seed)
+        passages = draw_passages(stored, self.refine.passages, self.seed)
         seen: set[str] = set()
         with Ledger(work.folder / "dropped.jsonl") as ledger:
             found = list(
@@ -121,7 +110,7 @@ class Generate:
 
     def _written(self, passages: Sequence[Passage], work: Work) -> Iterator[tuple[Passage, dict[str, Any]]]:
         writing, generator = self.refine.writing, self.generator
-        sampling = writing.sampling(self.recipe.seed)
+        sampling = writing.sampling(self.seed)
         if isinstance(generator, Other):
             asked = [(reversed_request(passage.text, passage.language, tuned=False),) for passage in passages]
             answers = generator.complete(
@@ -136,10 +125,8 @@ class Generate:
         progress = work.counted(len(passages))
 
         def write(some: Sequence[Passage]) -> list[dict[str, Any]]:
-            tuned = work.after[f"tune-{generator.name}"]
-            engine = work.workshop.engine(generator.name, tuned, self.recipe.evaluate.precision)
             asked = [(reversed_request(passage.text, passage.language),) for passage in some]
-            answers = engine.complete(
+            answers = generator.engine(work).complete(
                 asked, max_new_tokens=writing.instruction_tokens, sampling=sampling, progress=progress
             )
             return [_row(answer) for answer in answers]

@@ -14,10 +14,8 @@ from calque.curation.rating import Rating
 from calque.engines import Failure
 from calque.errors import Problem, RunError
 from calque.recipes.refine import Refine
-from calque.recipes.schema import Recipe
 from calque.recipes.steps import Work
-from calque.recipes.steps.asking import Other
-from calque.recipes.steps.encode import template_files, template_settings
+from calque.recipes.steps.asking import Other, Own
 from calque.recipes.steps.rate import by_another
 from calque.records import CrossLingualPair, Rejected
 
@@ -27,11 +25,9 @@ class Measure:
     """Rate the rows that were kept apart, of all languages, and hold the ratings against their levels."""
 
     round: int
-    evaluator: str | Other
+    evaluator: Own | Other
     ratings: tuple[str, ...]
     refine: Refine
-    recipe: Recipe
-    template: str
 
     kind: ClassVar[Literal["measure"]] = "measure"
     resumes: ClassVar[bool] = False
@@ -44,29 +40,22 @@ class Measure:
     @property
     def model(self) -> Literal["weights", ""]:
         """The base model's weights, unless another model rates."""
-        return "" if isinstance(self.evaluator, Other) else "weights"
+        return self.evaluator.needs
 
     @property
     def settings(self) -> dict[str, Any]:
         """What is asked of the evaluator."""
-        if isinstance(self.evaluator, Other):
-            return {"least_auc": self.refine.least_auc, **self.evaluator.settings}
-        return {
-            "least_auc": self.refine.least_auc,
-            "precision": self.recipe.evaluate.precision,
-            **template_settings(self.recipe.model),
-        }
+        return {"least_auc": self.refine.least_auc, **self.evaluator.settings}
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The other model's, where it lies in a folder; and the template, if it is a file of one's own."""
-        return self.evaluator.files if isinstance(self.evaluator, Other) else template_files(self.template)
+        """Another model's, where it lies in a folder; and the template, if it is a file of one's own."""
+        return self.evaluator.files
 
     @property
     def after(self) -> tuple[str, ...]:
         """The evaluator, and the pseudo-ratings."""
-        tuned = () if isinstance(self.evaluator, Other) else (f"tune-{self.evaluator}",)
-        return (*tuned, *self.ratings)
+        return (*self.evaluator.after, *self.ratings)
 
     def preflight(self) -> str:
         """Nothing to look at from outside."""
@@ -112,8 +101,7 @@ class Measure:
 
         if isinstance(self.evaluator, Other):
             return by_another(self.evaluator, pairs, work)
-        tuned = work.after[f"tune-{self.evaluator}"]
-        return rate(work.workshop.engine(self.evaluator, tuned, self.recipe.evaluate.precision), pairs)
+        return rate(self.evaluator.engine(work), pairs)
 
 
 def _rows(path: Path) -> Iterator[tuple[int, CrossLingualPair]]:

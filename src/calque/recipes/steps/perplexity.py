@@ -10,10 +10,9 @@ from typing import Any, ClassVar, Literal
 from calque.corpora.cross_lingual_files import read_cross_lingual
 from calque.corpora.writing import write_json, write_jsonl
 from calque.curation.perplexity import perplexities
-from calque.recipes.schema import Recipe
 from calque.recipes.steps import Work
+from calque.recipes.steps.asking import Own
 from calque.recipes.steps.chunks import in_chunks
-from calque.recipes.steps.encode import template_files, template_settings
 from calque.records import CrossLingualPair
 
 
@@ -22,9 +21,7 @@ class Perplexity:
     """Score every candidate by a system."""
 
     language: str
-    system: str
-    recipe: Recipe
-    template: str
+    system: Own
 
     kind: ClassVar[Literal["perplexity"]] = "perplexity"
     model: ClassVar[Literal["weights"]] = "weights"
@@ -38,17 +35,17 @@ class Perplexity:
     @property
     def settings(self) -> dict[str, Any]:
         """How it is asked."""
-        return {"precision": self.recipe.evaluate.precision, **template_settings(self.recipe.model)}
+        return self.system.settings
 
     @property
     def files(self) -> tuple[Path, ...]:
         """The template, if it is a file of one's own."""
-        return template_files(self.template)
+        return self.system.files
 
     @property
     def after(self) -> tuple[str, ...]:
         """The system, and the candidates."""
-        return (f"tune-{self.system}", f"generate-{self.language}")
+        return (*self.system.after, f"generate-{self.language}")
 
     def preflight(self) -> str:
         """Nothing to look at from outside."""
@@ -56,14 +53,12 @@ class Perplexity:
 
     def carry_out(self, work: Work) -> dict[str, Any]:
         """Write perplexities.jsonl {id, perplexity}, null where a pair does not fit the context, and counts.json."""
-        tuned, generated = (work.after[name] for name in self.after)
-        pairs = list(read_cross_lingual(generated / "candidates.jsonl"))
+        pairs = list(read_cross_lingual(work.after[f"generate-{self.language}"] / "candidates.jsonl"))
         progress = work.counted(len(pairs))
 
         def scored(some: Sequence[CrossLingualPair]) -> list[dict[str, Any]]:
-            engine = work.workshop.engine(self.system, tuned, self.recipe.evaluate.precision)
             encode = work.workshop.encoder.encode_answers
-            found = perplexities(engine, some, encode, progress=progress)
+            found = perplexities(self.system.engine(work), some, encode, progress=progress)
             return [
                 {"id": pair.id, "perplexity": None if value is None else round(value, 6)}
                 for pair, value in zip(some, found, strict=True)

@@ -12,11 +12,9 @@ from calque.corpora.cross_lingual_files import read_cross_lingual
 from calque.corpora.writing import write_json, write_jsonl
 from calque.curation.rating import Rating, rate, rating_of, rating_requests
 from calque.engines import Failure
-from calque.recipes.schema import Recipe
 from calque.recipes.steps import Work
-from calque.recipes.steps.asking import Other
+from calque.recipes.steps.asking import Other, Own
 from calque.recipes.steps.chunks import in_chunks
-from calque.recipes.steps.encode import template_files, template_settings
 from calque.records import CrossLingualPair
 
 
@@ -26,9 +24,7 @@ class Rate:
 
     round: int
     language: str
-    evaluator: str | Other
-    recipe: Recipe
-    template: str
+    evaluator: Own | Other
 
     kind: ClassVar[Literal["rate"]] = "rate"
     resumes: ClassVar[bool] = True
@@ -41,25 +37,22 @@ class Rate:
     @property
     def model(self) -> Literal["weights", ""]:
         """The base model's weights, unless another model rates."""
-        return "" if isinstance(self.evaluator, Other) else "weights"
+        return self.evaluator.needs
 
     @property
     def settings(self) -> dict[str, Any]:
         """How it is asked."""
-        if isinstance(self.evaluator, Other):
-            return self.evaluator.settings
-        return {"precision": self.recipe.evaluate.precision, **template_settings(self.recipe.model)}
+        return self.evaluator.settings
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The other model's, where it lies in a folder; and the template, if it is a file of one's own."""
-        return self.evaluator.files if isinstance(self.evaluator, Other) else template_files(self.template)
+        """Another model's, where it lies in a folder; and the template, if it is a file of one's own."""
+        return self.evaluator.files
 
     @property
     def after(self) -> tuple[str, ...]:
         """The evaluator, which must have been found to be of use, and the candidates."""
-        tuned = () if isinstance(self.evaluator, Other) else (f"tune-{self.evaluator}",)
-        return (*tuned, f"measure-{self.round}", f"generate-{self.language}")
+        return (*self.evaluator.after, f"measure-{self.round}", f"generate-{self.language}")
 
     def preflight(self) -> str:
         """Nothing to look at from outside."""
@@ -82,13 +75,11 @@ class Rate:
         write_json(work.folder / "counts.json", counts)
         return counts
 
-    def _rated(self, evaluator: str, pairs: Sequence[CrossLingualPair], work: Work) -> list[dict[str, Any]]:
+    def _rated(self, evaluator: Own, pairs: Sequence[CrossLingualPair], work: Work) -> list[dict[str, Any]]:
         progress = work.counted(len(pairs))
 
         def rated(some: Sequence[CrossLingualPair]) -> list[dict[str, Any]]:
-            tuned = work.after[f"tune-{evaluator}"]
-            engine = work.workshop.engine(evaluator, tuned, self.recipe.evaluate.precision)
-            ratings = rate(engine, some, progress=progress)
+            ratings = rate(evaluator.engine(work), some, progress=progress)
             return [_row(pair, rating) for pair, rating in zip(some, ratings, strict=True)]
 
         return [row for _, row in in_chunks(work.folder, pairs, rated)]
