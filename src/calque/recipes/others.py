@@ -12,7 +12,7 @@ from calque.recipes.document import Loc
 from calque.recipes.finding import Finder
 from calque.recipes.judging import AnyModel, LocalModel, ServerModel
 from calque.recipes.links import unknown
-from calque.recipes.refine import Answering, Rater, Writing
+from calque.recipes.refine import Elsewhere
 from calque.recipes.schema import Recipe
 
 IN_PLACE = {
@@ -64,7 +64,7 @@ def engines_of_rounds(recipe: Recipe, finder: Finder) -> None:
     refine = recipe.curate.refine
     if refine is None:
         return
-    roles: list[tuple[str, Writing | Answering | Rater]] = [
+    roles: list[tuple[str, Elsewhere]] = [
         ("writing", refine.writing),
         ("answering", refine.answering),
         ("rating", refine.rating),

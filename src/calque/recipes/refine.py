@@ -19,7 +19,25 @@ Share = Annotated[float, Field(ge=0)]
 Amount = Annotated[int, Field(ge=0)] | Annotated[float, Field(gt=0, le=1)] | Literal["all"]
 
 
-class Rater(Form):
+class Elsewhere(Form):
+    """A model besides the base one that does a part of the work, and within which bounds."""
+
+    engine: Name | None = None
+    may_fail: float = Field(
+        0.02,
+        ge=0,
+        le=1,
+        description="share of requests to the engine that may stay unanswered; more of them end the run, to be asked again",
+    )
+    budget: float | None = Field(
+        None,
+        gt=0,
+        description="most that all the engine's answers here may cost together, in the currency of its price; what it may "
+        "not hold for ends the run",
+    )
+
+
+class Rater(Elsewhere):
     """Another model that rates candidates, in place of an evaluator that is tuned anew in each round."""
 
     engine: Name | None = Field(
@@ -27,13 +45,6 @@ class Rater(Form):
         description="name of one of `engines`, which must tell log-likelihoods: a model here, or a server whose /completions "
         "has echo, with a template; null = an evaluator tuned on pseudo-ratings",
     )
-    may_fail: float = Field(
-        0.02,
-        ge=0,
-        le=1,
-        description="share of requests to the engine that may stay unanswered; more of them end the run, to be asked again",
-    )
-    budget: float | None = Field(None, gt=0, description="most that its ratings may cost, as of `writing`")
 
 
 class Drawn(Form):
@@ -50,31 +61,18 @@ class Drawn(Form):
         return Sampling(self.temperature, self.top_p, self.top_k, seed) if self.temperature > 0 else None
 
 
-class Answering(Drawn):
+class Answering(Elsewhere, Drawn):
     """How seed instructions are answered, for level 2 and by earlier models for level 1; and by which model for level 2."""
 
     engine: Name | None = Field(None, description="name of one of `engines`; null = the newest follower")
-    may_fail: float = Field(0.02, ge=0, le=1, description="as of `rating`")
-    budget: float | None = Field(None, gt=0, description="most that its answers may cost, as of `writing`")
 
 
-class Writing(Drawn):
+class Writing(Elsewhere, Drawn):
     """How instructions are written, and by which model; and how long instructions and answers may be."""
 
     engine: Name | None = Field(
         None,
         description="name of one of `engines` that writes the instructions; null = a generator tuned on the seed",
-    )
-    may_fail: float = Field(
-        0.02,
-        ge=0,
-        le=1,
-        description="share of requests to the engine that may stay unanswered; more of them end the run, to be asked again",
-    )
-    budget: float | None = Field(
-        None,
-        gt=0,
-        description="most that all its instructions may cost together, in the currency of its price; what it may not hold for ends the run",
     )
     instruction_tokens: int = Field(128, ge=1, description="longest instruction, in tokens")
     response_tokens: int = Field(512, ge=1, description="longest answer to a seed instruction, in tokens")
