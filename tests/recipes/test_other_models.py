@@ -133,7 +133,12 @@ def test_what_is_not_answered_is_no_instruction_and_alone_asked_again(
     ):
         run(prepared(project, *made), project / "run")
     assert len(writer.asked) == PASSAGES - 2
-    run(prepared(project, *made, "curate.refine.writing.may_fail=0.1"), project / "run")
+    enough = ("curate.refine.writing.may_fail=0.1", "demonstrate.refined.count=40")
+    run(prepared(project, *made, *enough), project / "run")
+    refined = counts(project)["select-refined-it"]
+    assert (refined["kept"], refined["asked_for"], refined["dropped"]) == (34, 40, {})
+    notes = json.loads((project / "run/manifest.json").read_text("utf-8"))["notes"]
+    assert notes[-1] == "select-refined-it: 40 are asked for, and all 34 that there are were taken"
     assert counts(project)["generate-it"] == {"rows": 36, "kept": 34, "dropped": {"status_500": 2}}
     dropped = rows(project / "run/steps/generate-it/dropped.jsonl")
     assert [row["reason"] for row in dropped] == ["status_500", "status_500"]

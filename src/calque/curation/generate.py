@@ -18,12 +18,7 @@ def draw_passages(passages: Sequence[Passage], amount: Amount, seed: int) -> lis
     if amount == "all":
         return list(passages)
     order = sorted(range(len(passages)), key=lambda i: rank(seed, "passages", passages[i].id))
-    return [passages[i] for i in sorted(order[: drawn(amount, len(passages))])]
-
-
-def drawn(amount: Amount, there: int) -> int:
-    """How many passages of `there` are drawn: a count is that of a language that has as many."""
-    return wanted(min(amount, there) if isinstance(amount, int) else amount, there, "passages")
+    return [passages[i] for i in sorted(order[: wanted(amount, len(passages))])]
 
 
 def candidate(passage: Passage, written: Mapping[str, Any], seen: set[str]) -> CrossLingualPair | Rejected:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from calque.errors import DataError, Problem
 from calque.randomness import rank
 from calque.records import CrossLingualPair
 
@@ -32,15 +31,8 @@ def ordered(
     return sorted(range(len(pairs)), key=lambda i: (sign * scores[i], drawn[i]))
 
 
-def wanted(amount: Amount, there: int, what: str) -> int:
-    """How many of `there` an amount asks for: a count, a share, or all. Raises `DataError` where there are fewer."""
+def wanted(amount: Amount, there: int) -> int:
+    """How many of `there` an amount asks for: a share, all, or a count, which is that of a language that has as many."""
     if amount == "all":
         return there
-    if isinstance(amount, float):
-        return round(amount * there)
-    if amount > there:
-        message = f"{amount:,} {what} are asked for, and there are {there:,}"
-        raise DataError(
-            Problem(message, remedy="ask for fewer, or for a share (0.25), or give more passages")
-        )
-    return amount
+    return round(amount * there) if isinstance(amount, float) else min(amount, there)

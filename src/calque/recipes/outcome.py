@@ -102,7 +102,7 @@ def _manifest(resolved: Resolved, workshop: Workshop, records: Mapping[str, Reco
             }
             for record in records.values()
         ],
-        "notes": list(resolved.notes),
+        "notes": [*resolved.notes, *_fewer(records)],
     }
 
 
@@ -113,6 +113,13 @@ def _served(system: ResolvedSystem) -> dict[str, Any]:
     template = Path(system.served.template).name
     told = {"model": system.served.model, "revision": system.served.revision, "template": template}
     return {"served": {**told, "parameters": system.served.parameters}}
+
+
+def _fewer(records: Mapping[str, Record]) -> Iterator[str]:
+    """A note for each selection of which there were fewer candidates than it asks for."""
+    for name, record in records.items():
+        if asked := record.counts.get("asked_for"):
+            yield f"{name}: {asked:,} are asked for, and all {record.counts['kept']:,} that there are were taken"
 
 
 def _versions(records: Mapping[str, Record]) -> dict[str, str]:

@@ -115,7 +115,7 @@ class Refine(Form):
     """
 
     rounds: int = Field(3, ge=1, description="rounds at most")
-    keep: Amount = Field(0.25, description="candidates kept in each round, of each language")
+    keep: Amount = Field(0.25, description="candidates kept in each round, of each language at most")
     passages: Amount = Field("all", description="passages of each language that get an instruction, at most")
     seed: Amount = Field("all", description="seed pairs of each language that are learnt from")
     held_out: float = Field(

@@ -167,7 +167,9 @@ class SelectedPart(_ByEnglishInstruction):
     round: Annotated[int, Field(ge=1)] | Literal["last"] = Field(
         "last", description="whose evaluator's ratings: of a round, or of the last one"
     )
-    count: Amount = Field(0.25, description="candidates to take, of each language; with `by: all` it is all")
+    count: Amount = Field(
+        0.25, description="candidates to take, of each language at most; with `by: all` it is all"
+    )
     diverse: bool = Field(
         False,
         description="the same number from each cluster of instructions, in a cluster the first ones first",

@@ -69,12 +69,12 @@ class Generate:
 
     def expected(self, counts: Mapping[str, Any]) -> Expected:
         """What is asked of another model at most, by the counts of the passages."""
-        from calque.curation.generate import drawn
+        from calque.curation.selection import wanted
 
         if not isinstance(self.generator, Other):
             return Expected(0, 0, 0, None)
         kept = max(1, int(counts["kept"]))
-        requests = drawn(self.refine.passages, int(counts["kept"]))
+        requests = wanted(self.refine.passages, int(counts["kept"]))
         characters = requests * (WORDING + counts["characters"] / kept)
         return self.generator.expected(requests, characters, self.refine.writing.instruction_tokens)
 

@@ -88,7 +88,7 @@ class Select:
             pairs = [pair for pair in pairs if given[pair.id] is not None]
             all_scores = [score for pair in pairs if (score := given[pair.id]) is not None]
         amount: int | float | Literal["all"] = "all" if settings.by == "all" else settings.count
-        count = wanted(amount, len(pairs), f"candidates in {self.part.language}")
+        count = wanted(amount, len(pairs))
         order = ordered(pairs, all_scores, settings.by, seed=self.seed)
         taken = order[:count]
         if settings.diverse:
@@ -104,6 +104,8 @@ class Select:
             "kept": len(made),
             "dropped": {reason: n for reason, n in dropped.items() if n},
         }
+        if isinstance(amount, int) and amount > count:
+            counts["asked_for"] = amount
         if scores:
             counts["ratings" if self._score == "rating" else "perplexities"] = [
                 round(float(q), 3) for q in np.quantile(scores, QUANTILES)
