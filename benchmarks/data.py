@@ -22,16 +22,13 @@ import argparse
 import importlib.util
 import json
 import os
-import re
-import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from common import Memory, alone, arguments, by_turns, given, medians, settings_of, write_figures
 from passages import ENDINGS, STEMS
 
 DRAWN = 20_000
@@ -144,12 +141,6 @@ WAYS: dict[tuple[str, str], Callable[[Path, Path], None]] = {
 FILES = {"pairs": write_pairs, "instructions": write_instructions}
 
 
-def peak() -> float:
-    """Megabytes of resident memory, at most, so far (of Linux; `ru_maxrss` would begin with the parent's)."""
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024  # type: ignore[index]
-
-
 def run_one(name: str, args: argparse.Namespace) -> None:
     """One run, in this process; prints its figures as JSON."""
     import sklearn.cluster
@@ -163,7 +154,7 @@ def run_one(name: str, args: argparse.Namespace) -> None:
         import calque.curation.diversify
         import calque.demonstrations.translation  # noqa: F401
     clock = time.process_time if args.clock == "cpu" else time.perf_counter
-    before, began = peak(), clock()
+    memory, began = Memory(), clock()
     with tempfile.TemporaryDirectory() as out:
         WAYS[args.tasks[0], name](args.path, Path(out))
         lines = sum(1 for _ in (Path(out) / "demonstrations.jsonl").open(encoding="utf-8"))
@@ -171,22 +162,17 @@ def run_one(name: str, args: argparse.Namespace) -> None:
     figures = {
         "rows_per_second": rows_of(args.path) / seconds,
         "seconds": seconds,
-        "peak_megabytes": peak() - before,
+        "peak_megabytes": memory.peak(),
     }
     print(json.dumps({**figures, "written": lines}))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=CONTENDERS)
-    parser.add_argument("--repeats", type=int, default=1, help="runs of each contender at each size")
     parser.add_argument("--clock", choices=["cpu", "wall"], default="cpu")
-    parser.add_argument("--out", type=Path, help="where the figures go as JSON")
-    parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--path", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
@@ -201,20 +187,14 @@ def main() -> None:
             for rows in args.sizes:
                 path = Path(folder) / f"{rows}.tsv"
                 FILES[task](path, rows)
-                runs: dict[str, list[dict[str, float]]] = {name: [] for name in names}
-                for _ in range(args.repeats):
-                    for name in names:
-                        command = [sys.executable, __file__, "--one", name, "--path", str(path)]
-                        command += ["--tasks", task, "--clock", args.clock]
-                        done = subprocess.run(
-                            command, capture_output=True, text=True, check=False, env=environment
-                        )
-                        if done.returncode != 0:
-                            sys.exit(f"{name}: {done.stderr}")
-                        runs[name].append(json.loads(done.stdout.splitlines()[-1]))
-                        print(f"{name}: {runs[name][-1]}", file=sys.stderr, flush=True)
+                words = ["--path", str(path), "--tasks", task, *given(args, "clock")]
+                runs = by_turns(
+                    names,
+                    args.repeats,
+                    lambda name, words=words: alone(name, __file__, words, env=environment),
+                )
                 for name, made in runs.items():
-                    row = {key: statistics.median(run[key] for run in made) for key in made[0]}
+                    row = medians(made)
                     results.append({"task": task, "rows": rows, "contender": name, **row})
                     print(
                         f"{task:13}{rows:>10,} {name:8}{row['seconds']:>9.2f}{row['rows_per_second']:>12,.0f}"
@@ -222,9 +202,7 @@ def main() -> None:
                         flush=True,
                     )
                 path.unlink()
-    if args.out:
-        result = {"settings": {"clock": args.clock, "repeats": args.repeats}, "results": results}
-        args.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_figures(args.out, {"settings": settings_of(args, "clock", "repeats"), "results": results})
 
 
 if __name__ == "__main__":

@@ -23,16 +23,24 @@ import argparse
 import importlib.util
 import json
 import os
-import re
-import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from common import (
+    Memory,
+    alone,
+    arguments,
+    by_turns,
+    byte_tokenizer,
+    given,
+    medians,
+    random_llama,
+    settings_of,
+    write_figures,
+)
 
 from tuning import SIZES, make_model
 
@@ -78,27 +86,14 @@ def write_rows(path: Path, rows: int) -> None:
 
 def write_tokenizer(rows: Path, folder: Path) -> None:
     """A byte-level BPE trained on the first rows."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
-
-    made = Tokenizer(models.BPE())
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    made.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=ENTRIES,
-        special_tokens=["</s>"],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
     with rows.open(encoding="utf-8") as lines:
         texts = [
             m["text"]
             for line, _ in zip(lines, range(5000), strict=False)
             for m in json.loads(line)["messages"]
         ]
-    made.train_from_iterator([*texts, PROMPT], trainer)
-    names = dict.fromkeys(("eos_token", "pad_token"), "</s>")
-    PreTrainedTokenizerFast(tokenizer_object=made, **names).save_pretrained(folder)
+    marks = dict.fromkeys(("eos_token", "pad_token"), "</s>")
+    byte_tokenizer([*texts, PROMPT], ENTRIES, **marks).save_pretrained(folder)
 
 
 def load(folder: Path) -> Any:
@@ -174,19 +169,10 @@ def with_map(path: Path, folder: Path, out: Path) -> Any:
 def with_trl(path: Path, folder: Path, out: Path) -> Any:
     import datasets
     import trl
-    from transformers import LlamaConfig, LlamaForCausalLM
 
     datasets.disable_progress_bars()
     tokenizer = load(folder)
-    model = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=ENTRIES,
-            hidden_size=16,
-            intermediate_size=16,
-            num_hidden_layers=1,
-            num_attention_heads=1,
-        )
-    )
+    model = random_llama(16, 1, vocab_size=ENTRIES)
     rows = [{"prompt": asked, "completion": answered} for asked, answered in sides(path)]
     options = trl.SFTConfig(str(out), max_length=4096, report_to="none", use_cpu=True, disable_tqdm=True)
 
@@ -227,34 +213,23 @@ def first_step(path: Path, folder: Path, out: Path) -> Any:
 WAYS = {"bare": bare, "calque": with_calque, "map": with_map, "trl": with_trl, "first step": first_step}
 
 
-def held(peak: bool = False) -> float:
-    """Megabytes of resident memory now, or at most so far (of Linux; `ru_maxrss` would begin with the parent's)."""
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    return int(re.search(rf"{'VmHWM' if peak else 'VmRSS'}:\s+(\d+)", status)[1]) / 1024  # type: ignore[index]
-
-
 def run_one(name: str, args: argparse.Namespace) -> None:
     """One run, in this process; prints its figures as JSON."""
     with tempfile.TemporaryDirectory() as out:
         work = WAYS[name](args.path, args.folder, Path(out))
-        before = held()
+        memory = Memory()
         clock = time.process_time if args.clock == "cpu" else time.perf_counter
         began = clock()
         tokens = work()
         seconds = clock() - began
-    print(json.dumps({"seconds": seconds, "tokens": tokens, "peak_megabytes": held(peak=True) - before}))
+    print(json.dumps({"seconds": seconds, "tokens": tokens, "peak_megabytes": memory.peak()}))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000])
-    parser.add_argument("--repeats", type=int, default=1, help="runs of each contender at each size")
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=CONTENDERS)
     parser.add_argument("--clock", choices=["cpu", "wall"], default="cpu")
-    parser.add_argument("--out", type=Path, help="where the figures go as JSON")
-    parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--path", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -275,20 +250,14 @@ def main() -> None:
             write_rows(path, rows)
             if not folder.is_dir():
                 write_tokenizer(path, folder)
-            runs: dict[str, list[dict[str, float]]] = {name: [] for name in names}
-            for _ in range(args.repeats):
-                for name in names:
-                    command = [sys.executable, __file__, "--one", name, "--clock", args.clock]
-                    command += ["--path", str(path), "--folder", str(folder)]
-                    done = subprocess.run(
-                        command, capture_output=True, text=True, check=False, env=environment
-                    )
-                    if done.returncode != 0:
-                        sys.exit(f"{name}: {done.stderr}")
-                    runs[name].append(json.loads(done.stdout.splitlines()[-1]))
-                    print(f"{name}: {runs[name][-1]}", file=sys.stderr, flush=True)
+            words = ["--path", str(path), "--folder", str(folder), *given(args, "clock")]
+            runs = by_turns(
+                names,
+                args.repeats,
+                lambda name, words=words: alone(name, __file__, words, env=environment),
+            )
             for name, made in runs.items():
-                row = {key: statistics.median(run[key] for run in made) for key in made[0]}
+                row = medians(made)
                 results.append({"rows": rows, "contender": name, **row})
                 each = "" if name == "first step" else f"{rows / row['seconds']:>9,.0f}"
                 print(
@@ -297,9 +266,7 @@ def main() -> None:
                     flush=True,
                 )
             path.unlink()
-    if args.out:
-        result = {"settings": {"clock": args.clock, "repeats": args.repeats}, "results": results}
-        args.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_figures(args.out, {"settings": settings_of(args, "clock", "repeats"), "results": results})
 
 
 if __name__ == "__main__":

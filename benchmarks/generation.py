@@ -19,8 +19,6 @@ import importlib.util
 import json
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -28,8 +26,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from common import (
+    Memory,
+    alone,
+    arguments,
+    by_turns,
+    given,
+    medians,
+    random_llama,
+    settings_of,
+    word_tokenizer,
+    write_figures,
+)
 
-from tuning import SIZES, VOCABULARY, peak
+from tuning import SIZES, VOCABULARY
 
 Answers = list[list[int]]
 TEMPERATURE = 0.7
@@ -57,32 +67,17 @@ def make_prompts(count: int) -> list[str]:
 
 
 def make_model(folder: Path, size: str) -> None:
-    import torch
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    torch.manual_seed(0)
     shape = SIZES[size]
-    config = LlamaConfig(
+    random_llama(
+        shape.hidden,
+        shape.layers,
         vocab_size=VOCABULARY,
-        hidden_size=shape.hidden,
-        intermediate_size=shape.hidden * 8 // 3,
-        num_hidden_layers=shape.layers,
-        num_attention_heads=4,
-        num_key_value_heads=4,
-        max_position_embeddings=4096,
-        tie_word_embeddings=True,
         initializer_range=0.06,  # at the usual 0.02 a random model with tied embeddings repeats its last token
         bos_token_id=None,
         eos_token_id=1,
         pad_token_id=0,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
-    words = {"<pad>": 0, "</s>": 1, **{f"w{i}": i for i in range(2, VOCABULARY)}}
-    names = {"unk_token": "<pad>", "pad_token": "<pad>", "eos_token": "</s>", "bos_token": "</s>"}
-    made = Tokenizer(models.WordLevel(words, names["unk_token"]))
-    made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    PreTrainedTokenizerFast(tokenizer_object=made, **names).save_pretrained(folder)
+    ).save_pretrained(folder)
+    word_tokenizer(VOCABULARY).save_pretrained(folder)
 
 
 def load(folder: Path) -> tuple[Any, Any]:
@@ -201,7 +196,7 @@ def run_one(name: str, folder: Path, args: argparse.Namespace) -> None:
         run, read = with_continuous_batching(folder, prompts, args)
     else:
         run, read = with_ctranslate2(folder, prompts, args, kind)
-    before = peak()
+    memory = Memory()
     clock = time.process_time if args.clock == "cpu" else time.perf_counter
     start = clock()
     made = run()
@@ -210,7 +205,7 @@ def run_one(name: str, folder: Path, args: argparse.Namespace) -> None:
     figures = {
         "tokens_per_second": sum(map(len, answers)) / seconds,
         "answers_per_second": (len(answers) or len(prompts)) / seconds,
-        "peak_megabytes": peak() - before,
+        "peak_megabytes": memory.peak(),
         "answers": answers if name in GREEDY else [],
     }
     print(json.dumps(figures))
@@ -244,19 +239,14 @@ def contenders() -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__, repeats=3)
     parser.add_argument("--size", choices=["1.5M", "10M"], default="1.5M")
     parser.add_argument("--prompts", type=int, default=256)
     parser.add_argument("--tokens", type=int, default=128, help="new tokens, at most")
-    parser.add_argument("--repeats", type=int, default=3, help="runs of each contender")
     parser.add_argument("--batch-ctranslate2", type=int, default=64, help="prompts that CTranslate2 batches")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--clock", choices=["wall", "cpu"], default="wall", help="seconds of what")
     parser.add_argument("--only", help="contenders whose names begin so, and ours; several with `;` between")
-    parser.add_argument("--out", type=Path, help="where the figures go as JSON")
-    parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--model", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
@@ -267,38 +257,30 @@ def main() -> None:
         chosen = [n for n in names if n.startswith(tuple(args.only.split(";")))]
         ours = {"calque", *(SAMPLED[:1] if set(chosen) & set(SAMPLED) else ())}
         names = [n for n in names if n in ours or n in chosen]
-    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+    options = ("size", "prompts", "tokens", "batch_ctranslate2", "threads", "clock")
     with tempfile.TemporaryDirectory() as folder:
         make_model(Path(folder), args.size)
-        for turn in range(args.repeats):
-            for name in names[turn % len(names) :] + names[: turn % len(names)]:
-                command = [sys.executable, __file__, "--one", name, "--model", folder]
-                for option in ("size", "prompts", "tokens", "batch_ctranslate2", "threads", "clock"):
-                    command += [f"--{option.replace('_', '-')}", str(getattr(args, option))]
-                done = subprocess.run(command, capture_output=True, text=True, check=False)
-                if done.returncode != 0:
-                    sys.exit(f"{name}: {done.stderr}")
-                figures = json.loads(done.stdout.splitlines()[-1])
-                runs[name].append(figures)
-                shown = {key: round(value, 1) for key, value in figures.items() if key != "answers"}
-                print(f"{turn + 1}/{args.repeats} {name}: {shown}", file=sys.stderr, flush=True)
+        words = ["--model", folder, *given(args, *options)]
+        runs = by_turns(names, args.repeats, lambda name: alone(name, __file__, words))
         equal = {
             name: compared(Path(folder), args, runs["calque"][0]["answers"], runs[name][0]["answers"])
             for name in names
             if name in GREEDY
         }
-    report(args, runs, equal)
+    report(args, options, runs, equal)
 
 
 def report(
-    args: argparse.Namespace, runs: dict[str, list[dict[str, Any]]], equal: dict[str, tuple[int, int]]
+    args: argparse.Namespace,
+    options: tuple[str, ...],
+    runs: dict[str, list[dict[str, Any]]],
+    equal: dict[str, tuple[int, int]],
 ) -> None:
     """The table, and the figures as JSON."""
-    medians: dict[str, dict[str, Any]] = {}
+    table: dict[str, dict[str, Any]] = {}
     print(f"{args.size:30}{'tokens/s':>10}{'answers/s':>11}{'peak MB':>9}{'same, ties':>13}{'calque is':>11}")
     for name, made in runs.items():
-        numbers = ("tokens_per_second", "answers_per_second", "peak_megabytes")
-        row: dict[str, Any] = {key: statistics.median(r[key] for r in made) for key in numbers}
+        row = medians(made)
         ours = runs["calque, sampled" if "sampled" in name else "calque"]
         row["calque_is"] = statistics.median(
             mine["answers_per_second"] / its["answers_per_second"]
@@ -306,19 +288,17 @@ def report(
         )
         row["answers"] = len(made[0]["answers"])
         row["same"], row["ties"] = equal.get(name, (None, None))
-        medians[name] = row
+        table[name] = row
         agreed = f"{row['same']}+{row['ties']}/{row['answers']}" if name in equal else ""
         print(
             f"{name:30}{row['tokens_per_second']:>10,.0f}{row['answers_per_second']:>11,.1f}"
             f"{row['peak_megabytes']:>9,.0f}{agreed:>13}{row['calque_is']:>10.2f}×"
         )
-    if args.out:
-        for made in runs.values():
-            for figures in made:
-                del figures["answers"]
-        keys = ("size", "prompts", "tokens", "repeats", "batch_ctranslate2", "threads", "clock")
-        result = {"settings": {key: getattr(args, key) for key in keys}, "medians": medians, "runs": runs}
-        args.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    for made in runs.values():
+        for figures in made:
+            del figures["answers"]
+    settings = settings_of(args, *options, "repeats")
+    write_figures(args.out, {"settings": settings, "medians": table, "runs": runs})
 
 
 if __name__ == "__main__":

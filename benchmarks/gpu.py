@@ -25,18 +25,39 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
-import statistics
-import subprocess
-import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from tuning import encoded, peak
+from common import (
+    Failed,
+    Memory,
+    alone,
+    arguments,
+    given,
+    medians,
+    random_llama,
+    settings_of,
+    word_tokenizer,
+    write_figures,
+)
+from trainers import (
+    Rows,
+    adapted,
+    counted,
+    encoded,
+    in_our_order,
+    lognormal_lengths,
+    losses_apart,
+    packed_steps,
+    rows_of,
+    train,
+    with_ours,
+)
 
 CONTENDERS = ("calque", "trl, packed", "trainer, flash")
 PACKED = 2048
@@ -89,45 +110,34 @@ def chosen(args: argparse.Namespace) -> Set:
     )  # fmt: skip
 
 
-def make_rows(count: int, vocabulary: int, lengths_file: Path | None) -> tuple[list[list[int]], list[int]]:
-    draw = np.random.default_rng(0)
-    lengths = draw.lognormal(np.log(118), 0.6, count).clip(20, 500).astype(int)
+def make_rows(count: int, vocabulary: int, lengths_file: Path | None) -> Rows:
+    draw, lengths = lognormal_lengths(count)
     if lengths_file is not None:
-        known = np.loadtxt(lengths_file, dtype=int, ndmin=1)
-        lengths = draw.choice(known, count)
-    ids = [draw.integers(5, vocabulary, n).tolist() for n in lengths]
-    return ids, [round(n * 0.54) for n in lengths]
+        lengths = draw.choice(np.loadtxt(lengths_file, dtype=int, ndmin=1), count)
+    return rows_of(lengths, draw, vocabulary)
 
 
 def write_model(shape: Set, folder: Path, device: str) -> None:
     import torch
-    from tokenizers import Tokenizer, models
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    config = LlamaConfig(
-        vocab_size=shape.vocabulary,
-        hidden_size=shape.hidden,
-        intermediate_size=shape.intermediate,
-        num_hidden_layers=shape.layers,
-        num_attention_heads=shape.heads,
-        num_key_value_heads=shape.groups,
-        max_position_embeddings=4096,
-        tie_word_embeddings=shape.tied,
-    )
-    torch.manual_seed(0)
     torch.set_default_dtype(torch.bfloat16)
     with torch.device(device):
-        model = LlamaForCausalLM(config)
+        model = random_llama(
+            shape.hidden,
+            shape.layers,
+            vocab_size=shape.vocabulary,
+            intermediate_size=shape.intermediate,
+            num_attention_heads=shape.heads,
+            num_key_value_heads=shape.groups,
+            tie_word_embeddings=shape.tied,
+        )
     model.save_pretrained(folder)
-    words = {"<pad>": 0, "</s>": 1, **{f"w{i}": i for i in range(2, shape.vocabulary)}}
-    names = {"unk_token": "<pad>", "pad_token": "<pad>", "eos_token": "</s>"}
-    made = Tokenizer(models.WordLevel(words))
-    PreTrainedTokenizerFast(tokenizer_object=made, **names).save_pretrained(folder)
+    word_tokenizer(shape.vocabulary).save_pretrained(folder)
 
 
-def settings_of(shape: Set, args: argparse.Namespace) -> Any:
+def tuning_settings(shape: Set, args: argparse.Namespace) -> Any:
     from calque.tuning.settings import TuningSettings
 
     lora = {"r": max(1, shape.rank), "alpha": 16, "dropout": 0.0, "target_modules": shape.modules}
@@ -149,136 +159,44 @@ def settings_of(shape: Set, args: argparse.Namespace) -> Any:
     )
 
 
-def with_calque(
-    model: Path, rows: Any, shape: Set, args: argparse.Namespace, ends: list[float]
-) -> list[float]:
-    from calque.engines.loading import ModelFiles
-    from calque.tuning.loop import tune
-
-    with tempfile.TemporaryDirectory() as out:
-        tuned = tune(
-            ModelFiles("m", model),
-            encoded(rows),
-            settings_of(shape, args),
-            seed=0,
-            folder=Path(out),
-            fingerprint={},
-            on_step=lambda *_: ends.append(time.perf_counter()),
-        )
-    return [step["loss"] for step in tuned.log]
-
-
 def with_others(
-    name: str, model: Path, rows: Any, shape: Set, args: argparse.Namespace, ends: list[float]
+    name: str, model: Path, rows: Rows, shape: Set, args: argparse.Namespace, on_step: Callable[..., None]
 ) -> list[float]:
     import torch
     import transformers
 
-    from calque.tuning.adapt import adapt
-    from calque.tuning.loop import _seed
-
-    class Listener(transformers.TrainerCallback):
-        def on_step_end(self, *_: Any, **__: Any) -> None:
-            ends.append(time.perf_counter())
-
     on_gpu = args.device == "cuda"
     dtype = torch.bfloat16 if on_gpu else torch.float32
     flash = on_gpu and importlib.util.find_spec("flash_attn") is not None
-    options: dict[str, Any] = {"attn_implementation": "flash_attention_2" if flash else "sdpa"}
+    loading: dict[str, Any] = {"attn_implementation": "flash_attention_2" if flash else "sdpa"}
     if shape.quantized:
-        options["quantization_config"] = transformers.BitsAndBytesConfig(
+        loading["quantization_config"] = transformers.BitsAndBytesConfig(
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
             bnb_4bit_use_double_quant=True,
             bnb_4bit_compute_dtype=dtype,
         )
-        options["device_map"] = {"": args.device}
-    base = transformers.AutoModelForCausalLM.from_pretrained(
-        model, dtype=dtype if shape.rank else torch.float32, **options
+        loading["device_map"] = {"": args.device}
+    llama = transformers.AutoModelForCausalLM.from_pretrained(
+        model, dtype=dtype if shape.rank else torch.float32, **loading
     )
-    llama = base
+    settings = tuning_settings(shape, args)
     if shape.rank:
-        _seed(0, "adapter")
-        settings = settings_of(shape, args).model_copy(update={"gradient_checkpointing": False})
-        llama = adapt(base, settings)
-    common: dict[str, Any] = {
+        llama = adapted(llama, settings.model_copy(update={"gradient_checkpointing": False}))
+    ordered = in_our_order(rows, settings)
+    options: dict[str, Any] = {
         "per_device_train_batch_size": shape.micro_batch,
         "gradient_accumulation_steps": shape.examples_per_step // shape.micro_batch,
         "gradient_checkpointing": shape.checkpointing,
-        "train_sampling_strategy": "sequential",
         "learning_rate": 1e-4,
-        "lr_scheduler_type": "constant",
         "max_steps": args.steps + 1,
         "bf16": on_gpu,
-        "save_strategy": "no",
-        "logging_steps": 1,
-        "report_to": "none",
-        "disable_tqdm": True,
         "use_cpu": not on_gpu,
     }
-    ids, starts = in_our_order(rows, shape, args)
-    trainer: Any
-    with tempfile.TemporaryDirectory() as out:
-        if name == "trl, packed":
-            import datasets
-            import trl
-
-            table = datasets.Dataset.from_list(
-                [
-                    {"input_ids": row, "completion_mask": [int(i >= start) for i in range(len(row))]}
-                    for row, start in zip(ids, starts, strict=True)
-                ]
-            )
-            each = (
-                args.rows_per_step * sum(map(len, ids)) / len(ids)
-            )  # as many tokens in a step as the others
-            common["per_device_train_batch_size"] = max(1, shape.micro_batch * 140 // PACKED)
-            wanted = each / PACKED / common["per_device_train_batch_size"]
-            common["gradient_accumulation_steps"] = max(1, round(wanted))
-            config = trl.SFTConfig(out, max_length=PACKED, packing=True, **common)
-            tokenizer = transformers.AutoTokenizer.from_pretrained(model)
-            trainer = trl.SFTTrainer(
-                llama, args=config, train_dataset=table, processing_class=tokenizer, callbacks=[Listener()]
-            )
-        else:
-            examples: Any = [
-                {"input_ids": row, "labels": [-100] * start + row[start:]}
-                for row, start in zip(ids, starts, strict=True)
-            ]
-            trainer = transformers.Trainer(
-                llama,
-                transformers.TrainingArguments(out, remove_unused_columns=False, **common),
-                data_collator=padded,
-                train_dataset=examples,
-                callbacks=[Listener()],
-            )
-        trainer.train()
-    return [float(row["loss"]) for row in trainer.state.log_history if "loss" in row]
-
-
-def in_our_order(rows: Any, shape: Set, args: argparse.Namespace) -> Any:
-    """The same rows, step by step as our loop takes them."""
-    from calque.tuning.batch import plan_of
-
-    plan = plan_of(encoded(rows), settings_of(shape, args), 0, tokens_per_batch=shape.tokens_per_batch)
-    order = [row for step in plan.steps() for row in step.rows]
-    return [rows[0][row] for row in order], [rows[1][row] for row in order]
-
-
-def padded(batch: list[dict[str, Any]]) -> dict[str, Any]:
-    import torch
-
-    longest = max(len(row["input_ids"]) for row in batch)
-
-    def side_by_side(key: str, filler: int) -> Any:
-        return torch.tensor([row[key] + [filler] * (longest - len(row[key])) for row in batch])
-
-    mask = torch.tensor([[int(i < len(row["input_ids"])) for i in range(longest)] for row in batch])
-    return {
-        "input_ids": side_by_side("input_ids", 0),
-        "labels": side_by_side("labels", -100),
-        "attention_mask": mask,
-    }
+    if name == "trl, packed":
+        as_long = max(1, shape.micro_batch * 140 // PACKED)  # as many tokens as the others' micro-batches
+        options |= packed_steps(ordered, shape.examples_per_step, PACKED, as_long)
+    return train(name, llama, model, ordered, options, PACKED, on_step)
 
 
 def matrix_peak(device: str) -> float:
@@ -302,26 +220,26 @@ def run_one(name: str, model: Path, args: argparse.Namespace) -> None:
     """One run, in this process; prints its figures as JSON."""
     import torch
 
-    shape = chosen(args)
-    args.rows_per_step = shape.examples_per_step
+    shape, settings = chosen(args), tuning_settings(chosen(args), args)
     rows = make_rows(args.rows, shape.vocabulary, args.lengths)
     ends: list[float] = []
+    memory = Memory()
+
+    def on_step(*_: Any, **__: Any) -> None:
+        ends.append(time.perf_counter())
+
     if name == "calque":
-        losses = with_calque(model, rows, shape, args, ends)
+        losses = [step["loss"] for step in with_ours(model, encoded(rows), settings, on_step).log]
     else:
-        losses = with_others(name, model, rows, shape, args, ends)
-    share = (
-        args.steps * shape.examples_per_step / len(rows[0])
-    )  # of the rows in the steps that count, by number
+        losses = with_others(name, model, rows, shape, args, on_step)
     seconds = ends[-1] - ends[0]
-    taken = in_our_order(rows, shape, args)
-    first = shape.examples_per_step
     if name == "trl, packed":  # steps of about as many tokens, in an order of its own
-        tokens = sum(map(len, rows[0])) * share
-        trained = sum(len(row) - start for row, start in zip(*rows, strict=True)) * share
+        share = args.steps * shape.examples_per_step / len(rows[0])  # of the rows in the steps that count
+        tokens, trained = (count * share for count in counted(rows))
     else:
-        tokens = sum(map(len, taken[0][first:]))
-        trained = sum(len(r) - s for r, s in zip(taken[0][first:], taken[1][first:], strict=True))
+        ids, starts = in_our_order(rows, settings)
+        first = shape.examples_per_step
+        tokens, trained = counted((ids[first:], starts[first:]))
     trunk, head = shape.products
     frozen = bool(shape.rank)
     operations = trunk * tokens * (4 if frozen else 6) + head * trained * (4 if frozen else 6)
@@ -329,7 +247,9 @@ def run_one(name: str, model: Path, args: argparse.Namespace) -> None:
         "tokens_per_second": tokens / seconds,
         "trained_tokens_per_second": trained / seconds,
         "of_peak": operations / seconds / matrix_peak(args.device),
-        "peak_gigabytes": torch.cuda.max_memory_allocated() / 1e9 if args.device == "cuda" else peak() / 1e3,
+        "peak_gigabytes": torch.cuda.max_memory_allocated() / 1e9
+        if args.device == "cuda"
+        else memory.peak() / 1e3,
         "losses": losses,
     }
     print(json.dumps(figures))
@@ -341,57 +261,56 @@ def missing(name: str, shape: Set) -> str:
     return ", ".join(module for module in needed if importlib.util.find_spec(module) is None)
 
 
+def attempts(
+    args: argparse.Namespace, shape: Set, words: list[str]
+) -> tuple[dict[str, list[dict[str, Any]]], dict[str, str]]:
+    """The runs of each contender, and why others have none: out of memory is a result, too."""
+    runs: dict[str, list[dict[str, Any]]] = {}
+    failed: dict[str, str] = {}
+    for _ in range(args.repeats):
+        for name in args.contenders:
+            if lacking := missing(name, shape):
+                failed[name] = f"not run: {lacking} is not installed"
+                continue
+            try:
+                runs.setdefault(name, []).append(alone(name, __file__, words))
+            except Failed as error:
+                failed[name] = f"failed: {error}"
+    return {name: made for name, made in runs.items() if made}, failed
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=CONTENDERS)
     parser.add_argument("--size", choices=["full", "tiny"], default="full")
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
     parser.add_argument("--rows", type=int, default=2000)
     parser.add_argument("--steps", type=int, default=10, help="optimiser steps that are timed")
-    parser.add_argument("--repeats", type=int, default=1, help="runs of each contender")
     parser.add_argument("--lengths", type=Path, help="a file of row lengths in tokens, one a line")
-    parser.add_argument("--out", type=Path, help="where the figures go as JSON")
-    parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--model", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
         run_one(args.one, args.model, args)
         return
-    results = []
+    options = ("size", "device", "rows", "steps")
+    results: list[dict[str, Any]] = []
     print(f"{'':10}{'':16}{'tokens/s':>10}{'trained/s':>11}{'of peak':>9}{'peak GB':>9}{'losses apart':>14}")
     for of in args.sets:
-        args_of = argparse.Namespace(**{**vars(args), "sets": [of]})
-        shape = chosen(args_of)
-        runs: dict[str, list[dict[str, Any]]] = {}
+        shape = chosen(argparse.Namespace(**{**vars(args), "sets": [of]}))
         with tempfile.TemporaryDirectory() as folder:
             write_model(shape, Path(folder), args.device)
-            for _ in range(args.repeats):
-                for name in args.contenders:
-                    if lacking := missing(name, shape):
-                        print(f"{of:10}{name:16}  not run: {lacking} is not installed", flush=True)
-                        continue
-                    command = [sys.executable, __file__, "--one", name, "--model", folder, "--sets", of]
-                    for option in ("size", "device", "rows", "steps"):
-                        command += [f"--{option}", str(getattr(args, option))]
-                    command += ["--lengths", str(args.lengths)] if args.lengths else []
-                    done = subprocess.run(command, capture_output=True, text=True, check=False)
-                    if done.returncode != 0:  # out of memory is a result, too
-                        print(
-                            f"{of:10}{name:16}  failed: {done.stderr.strip().splitlines()[-1][:120]}",
-                            flush=True,
-                        )
-                        continue
-                    runs.setdefault(name, []).append(json.loads(done.stdout.splitlines()[-1]))
+            words = ["--model", folder, "--sets", of, *given(args, *options)]
+            words += ["--lengths", str(args.lengths)] if args.lengths else []
+            runs, failed = attempts(args, shape, words)
+        for name, why in failed.items():
+            results.append({"set": of, "contender": name, "failed": why})
+            print(f"{of:10}{name:16}  {why.strip().splitlines()[-1][:120]}", flush=True)
         for name, made in runs.items():
-            keys = [key for key in made[0] if key != "losses"]
-            row: dict[str, Any] = {key: statistics.median(run[key] for run in made) for key in keys}
+            row = medians(made)
             apart = ""
             if "calque" in runs and name != "trl, packed":
-                ours, its = runs["calque"][0]["losses"], made[0]["losses"]
-                row["losses_apart"] = max(abs(a - b) for a, b in zip(ours, its, strict=False))
+                row["losses_apart"] = losses_apart(runs["calque"][0]["losses"], made[0]["losses"])
                 apart = f"{row['losses_apart']:.1e}"
             results.append({"set": of, "contender": name, **row, "losses": made[0]["losses"]})
             print(
@@ -399,11 +318,7 @@ def main() -> None:
                 f"{row['of_peak']:>9.1%}{row['peak_gigabytes']:>9.1f}{apart:>14}",
                 flush=True,
             )
-    if args.out:
-        settings = {key: getattr(args, key) for key in ("size", "device", "rows", "steps", "repeats")}
-        args.out.write_text(
-            json.dumps({"settings": settings, "results": results}, indent=1) + "\n", encoding="utf-8"
-        )
+    write_figures(args.out, {"settings": settings_of(args, *options, "repeats"), "results": results})
 
 
 if __name__ == "__main__":

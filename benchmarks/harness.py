@@ -26,6 +26,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from common import byte_tokenizer, random_llama
+
 from calque.corpora.files import read_text
 from calque.evaluation.asked import items_of
 from calque.evaluation.belebele import BELEBELE
@@ -79,33 +81,14 @@ TASKS = {
 def make_model(folder: Path, texts: list[str], size: str) -> None:
     """A random Llama and a tokenizer of 4096 tokens, none of which crosses a line's end or a colon."""
     import torch
-    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex("[\n:]"), behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False),
-        ]
-    )
-    tokenizer.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    tokenizer.train_from_iterator(
-        texts,
-        trainers.BpeTrainer(
-            vocab_size=VOCABULARY, special_tokens=["</s>"], initial_alphabet=alphabet, show_progress=False
-        ),
-    )
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="</s>", pad_token="</s>")  # noqa: S106
+    fast = byte_tokenizer(texts, VOCABULARY, split="[\n:]", eos_token="</s>", pad_token="</s>")  # noqa: S106
     fast.save_pretrained(folder)
-    torch.manual_seed(0)
     hidden, layers, heads, vocabulary = SIZES[size]
-    config = LlamaConfig(
-        vocab_size=vocabulary, hidden_size=hidden, intermediate_size=hidden * 8 // 3, num_hidden_layers=layers,
-        num_attention_heads=heads, max_position_embeddings=8192, eos_token_id=0, bos_token_id=None, pad_token_id=0,
+    model = random_llama(
+        hidden, layers, vocab_size=vocabulary, num_attention_heads=heads, max_position_embeddings=8192,
+        tie_word_embeddings=False, eos_token_id=0, bos_token_id=None, pad_token_id=0,
     )  # fmt: skip
-    model = LlamaForCausalLM(config)
     for parameter in model.parameters():
         if parameter.ndim > 1:
             # Far from uniform, so that few choices come near a tie.

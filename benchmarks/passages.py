@@ -25,8 +25,6 @@ import argparse
 import json
 import re
 import resource
-import statistics
-import subprocess
 import sys
 import tempfile
 from collections import Counter
@@ -34,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from common import Memory, alone, arguments, by_turns, medians, settings_of, write_figures
 
 CONTENDERS = ("calque", "calque-all", "datatrove", "pandas")
 STEMS = (  # noqa: SIM905
@@ -211,12 +210,6 @@ def with_pandas(path: Path, out: Path) -> set[str]:
     return set(table.id)
 
 
-def peak() -> float:
-    """Megabytes of resident memory, at most, so far (of Linux; `ru_maxrss` would begin with the parent's)."""
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024  # type: ignore[index]
-
-
 def spent() -> float:
     """Seconds of processor time so far, with those of child processes."""
     both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
@@ -233,7 +226,7 @@ def run_one(name: str, path: Path) -> None:
         import pandas  # noqa: F401
     else:
         import calque.curation.passages  # noqa: F401
-    before, began = peak(), spent()
+    memory, began = Memory(), spent()
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
         if name == "datatrove":
@@ -243,7 +236,7 @@ def run_one(name: str, path: Path) -> None:
         else:
             kept = with_calque(path, out, language=name == "calque-all")
         seconds = spent() - began
-    print(json.dumps({"seconds": seconds, "peak_megabytes": peak() - before, **quality(kept, path)}))
+    print(json.dumps({"seconds": seconds, "peak_megabytes": memory.peak(), **quality(kept, path)}))
 
 
 def quality(kept: set[str], path: Path) -> dict[str, float]:
@@ -263,15 +256,10 @@ def quality(kept: set[str], path: Path) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[3_000, 10_000, 100_000])
-    parser.add_argument("--repeats", type=int, default=1, help="runs of each contender at each size")
     parser.add_argument("--peers", default=sys.executable, help="Python with the peers")
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=CONTENDERS)
-    parser.add_argument("--out", type=Path, help="where the figures go as JSON")
-    parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--path", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
@@ -285,17 +273,16 @@ def main() -> None:
         for rows in args.sizes:
             path = Path(folder) / f"{rows}.parquet"
             write_passages(path, rows)
-            runs: dict[str, list[dict[str, float]]] = {name: [] for name in args.contenders}
-            for _ in range(args.repeats):
-                for name in args.contenders:
-                    python = sys.executable if name.startswith("calque") else args.peers
-                    command = [python, __file__, "--one", name, "--path", str(path)]
-                    done = subprocess.run(command, capture_output=True, text=True, check=False)
-                    if done.returncode != 0:
-                        sys.exit(f"{name}: {done.stderr}")
-                    runs[name].append(json.loads(done.stdout.splitlines()[-1]))
+            pythons = {name: args.peers for name in args.contenders if not name.startswith("calque")}
+            runs = by_turns(
+                args.contenders,
+                args.repeats,
+                lambda name, pythons=pythons, path=path: alone(
+                    name, __file__, ["--path", str(path)], python=pythons.get(name, sys.executable)
+                ),
+            )
             for name, made in runs.items():
-                row = {key: statistics.median(run[key] for run in made) for key in made[0]}
+                row = medians(made)
                 results.append({"rows": rows, "contender": name, **row})
                 print(
                     f"{rows:>8,} {name:11}{row['seconds']:>9.1f}{rows / row['seconds']:>9,.0f}{row['peak_megabytes']:>9.1f}"
@@ -303,8 +290,7 @@ def main() -> None:
                     flush=True,
                 )
             path.unlink()
-    if args.out:
-        args.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    write_figures(args.out, {"settings": settings_of(args, "repeats"), "results": results})
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+from common import byte_tokenizer, random_llama
+
 RECIPE = Path(__file__).with_suffix(".yaml")
 PASSAGES = 200  # of each language, for the tokenizer
 CHARACTERS = 1500  # of each
@@ -57,34 +59,12 @@ def texts_of(recipe: Path) -> Iterator[str]:
 
 def make_model(folder: Path, texts: Iterator[str]) -> None:
     """A random Llama in hub form, with a byte-level tokenizer trained on the texts."""
-    import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(
-        vocab_size=8000, special_tokens=["<s>", "</s>"], initial_alphabet=alphabet, show_progress=False
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    marks = {"bos_token": "<s>", "eos_token": "</s>"}
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, **marks)
-    fast.save_pretrained(folder)
-    torch.manual_seed(1)
-    config = LlamaConfig(
-        vocab_size=len(fast),
-        hidden_size=64,
-        intermediate_size=176,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        max_position_embeddings=2048,
-        bos_token_id=0,
-        eos_token_id=1,
-        tie_word_embeddings=True,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer = byte_tokenizer(texts, 8000, bos_token="<s>", eos_token="</s>")  # noqa: S106
+    tokenizer.save_pretrained(folder)
+    ends = {"bos_token_id": 0, "eos_token_id": 1}
+    random_llama(
+        64, 2, seed=1, vocab_size=len(tokenizer), intermediate_size=176, max_position_embeddings=2048, **ends
+    ).save_pretrained(folder)
 
 
 def main() -> None:

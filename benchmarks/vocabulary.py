@@ -20,43 +20,32 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
-import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
+
+from common import (
+    Memory,
+    alone,
+    arguments,
+    by_turns,
+    given,
+    medians,
+    random_llama,
+    settings_of,
+    write_figures,
+)
 
 CONTENDERS = ("calque", "whole", "torch", "trainer")
 LENGTH, TRAINED, PASSES = 128, 0.46, 2
 
 
-def held(peak: bool = False) -> float:
-    """Megabytes of resident memory now, or at most since the peak was forgotten."""
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    return int(re.search(rf"{'VmHWM' if peak else 'VmRSS'}:\s+(\d+)", status)[1]) / 1024  # type: ignore[index]
-
-
 def make_model(vocabulary: int, head: str, device: Any, dtype: Any) -> Any:
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
     from calque.tuning.adapt import adapt
     from calque.tuning.settings import TuningSettings
 
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=vocabulary,
-        hidden_size=256,
-        intermediate_size=704,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=4,
-        tie_word_embeddings=True,
-    )
-    model = LlamaForCausalLM(config).to(device=device, dtype=dtype)
+    model = random_llama(256, 2, vocab_size=vocabulary, intermediate_size=704, max_position_embeddings=2048)
+    model = model.to(device=device, dtype=dtype)
     method = "lora" if head == "frozen" else "full"
     return adapt(model, TuningSettings.model_validate({"method": method, "lora": {"dropout": 0}})).train()
 
@@ -66,6 +55,7 @@ def loss_function(name: str, model: Any, ids: Any, trained: Any) -> Callable[[],
     import torch
     from torch.nn import functional
 
+    from calque.engines.attention import causal_of
     from calque.tuning import head
     from calque.tuning.forward import ResponseLoss
 
@@ -75,7 +65,7 @@ def loss_function(name: str, model: Any, ids: Any, trained: Any) -> Callable[[],
     at = (trained[:, 1:].flatten()).nonzero()[:, 0]
     positions = at // (LENGTH - 1) * LENGTH + at % (LENGTH - 1)
     wanted = ids[:, 1:].flatten()[at]
-    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    inner = causal_of(model)
     if name == "torch":
 
         def with_torch() -> Any:
@@ -105,14 +95,12 @@ def run_one(name: str, args: argparse.Namespace) -> None:
     ids = torch.randint(5, vocabulary, (rows, LENGTH), device=device)
     trained = (torch.arange(LENGTH, device=device) >= round(LENGTH * (1 - TRAINED))).expand(rows, -1)
     loss_of = loss_function(name, model, ids, trained)
-    loss_of().item() if args.warm else None
+    loss_of().item()  # what is made once is there
     on_gpu = device.type == "cuda"
     if on_gpu:
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated() / 2**20
-    else:
-        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # the peak so far is forgotten
-        before = held()
+    memory = Memory()
     clock = time.process_time if args.clock == "cpu" and not on_gpu else time.perf_counter
     spent = []
     for _ in range(1 + PASSES):
@@ -122,28 +110,22 @@ def run_one(name: str, args: argparse.Namespace) -> None:
         value = loss.item()
         spent.append(clock() - began)
         model.zero_grad()
-    most = torch.cuda.max_memory_allocated() / 2**20 if on_gpu else held(peak=True)
+    most = torch.cuda.max_memory_allocated() / 2**20 - before if on_gpu else memory.peak()
     seconds = min(spent[1:])
-    figures = {"tokens_per_second": rows * LENGTH / seconds, "peak_megabytes": most - before, "loss": value}
+    figures = {"tokens_per_second": rows * LENGTH / seconds, "peak_megabytes": most, "loss": value}
     print(json.dumps(figures))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("--vocabularies", type=int, nargs="+", default=[8192, 65536, 262144])
     parser.add_argument("--rows", type=int, nargs="+", default=[4, 16], help="rows of a micro-batch")
     parser.add_argument("--heads", nargs="+", choices=["frozen", "tuned"], default=["frozen", "tuned"])
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=CONTENDERS)
-    parser.add_argument("--repeats", type=int, default=1, help="runs of each contender at each point")
     parser.add_argument("--clock", choices=["cpu", "wall"], default="cpu")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
-    parser.add_argument("--out", type=Path, help="where the figures go as JSON")
-    parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--head", default="frozen", help=argparse.SUPPRESS)
-    parser.add_argument("--warm", type=bool, default=True, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
         run_one(args.one, args)
@@ -153,36 +135,28 @@ def main() -> None:
     for vocabulary in args.vocabularies:
         for rows in args.rows:
             for head in args.heads:
-                runs: dict[str, list[dict[str, float]]] = {name: [] for name in args.contenders}
-                for _ in range(args.repeats):
-                    for name in args.contenders:
-                        command = [sys.executable, __file__, "--one", name, "--head", head]
-                        command += ["--vocabularies", str(vocabulary), "--rows", str(rows)]
-                        for option in ("clock", "device", "precision"):
-                            command += [f"--{option}", getattr(args, option)]
-                        done = subprocess.run(command, capture_output=True, text=True, check=False)
-                        if done.returncode != 0:
-                            sys.exit(f"{name}: {done.stderr}")
-                        runs[name].append(json.loads(done.stdout.splitlines()[-1]))
-                        print(f"{name}: {runs[name][-1]}", file=sys.stderr, flush=True)
+                words = ["--vocabularies", str(vocabulary), "--rows", str(rows), "--head", head]
+                words += given(args, "clock", "device", "precision")
+                runs = by_turns(
+                    args.contenders,
+                    args.repeats,
+                    lambda name, words=words: alone(name, __file__, words),
+                )
                 for name, made in runs.items():
-                    row = {key: statistics.median(run[key] for run in made) for key in made[0]}
-                    known = runs.get("trainer", made)[0]["loss"]
-                    row["apart"] = abs(made[0]["loss"] - known) / known
+                    row = {**medians(made), "apart": None}
+                    if "trainer" in runs:
+                        known = runs["trainer"][0]["loss"]
+                        row["apart"] = abs(made[0]["loss"] - known) / known
                     results.append(
                         {"vocabulary": vocabulary, "rows": rows, "head": head, "contender": name, **row}
                     )
                     print(
                         f"{vocabulary:>10,}{rows:>6} {head:8}{name:9}{row['tokens_per_second']:>10,.0f}"
-                        f"{row['peak_megabytes']:>9,.0f}{row['apart']:>9.0e}",
+                        f"{row['peak_megabytes']:>9,.0f}{'' if row['apart'] is None else format(row['apart'], '.0e'):>9}",
                         flush=True,
                     )
-    if args.out:
-        keys = ("clock", "device", "precision", "repeats")
-        settings = {key: getattr(args, key) for key in keys}
-        args.out.write_text(
-            json.dumps({"settings": settings, "results": results}, indent=1) + "\n", encoding="utf-8"
-        )
+    settings = settings_of(args, "clock", "device", "precision", "repeats")
+    write_figures(args.out, {"settings": settings, "results": results})
 
 
 if __name__ == "__main__":
