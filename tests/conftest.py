@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from tests.models import byte_level, byte_tokenizer, random_llama
 
 settings.register_profile("calque", deadline=None)  # a busy machine is no fault of the code
 settings.load_profile("calque")
@@ -80,33 +81,19 @@ evaluate:
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random Llama of two layers with a byte-level tokenizer, in hub form."""
-    import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
     folder = tmp_path_factory.mktemp("model")
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=400, special_tokens=["<eos>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
-    )
-    tokenizer.train_from_iterator([text for pair in sentences() for text in pair], trainer)
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<eos>")
-    fast.save_pretrained(folder)
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(fast),
-        hidden_size=32,
+    texts = [text for pair in sentences() for text in pair]
+    random_llama(
+        folder,
+        byte_tokenizer(texts, 400, ["<eos>"], eos_token="<eos>"),
+        hidden=32,
         intermediate_size=64,
-        num_hidden_layers=2,
         num_attention_heads=2,
         max_position_embeddings=512,
         eos_token_id=0,
         bos_token_id=None,
         tie_word_embeddings=True,
     )
-    LlamaForCausalLM(config).save_pretrained(folder)
     return folder
 
 
@@ -203,13 +190,7 @@ class Foundry:
                 text, trainers.UnigramTrainer(vocab_size=300, special_tokens=special, unk_token="<unk>")
             )
         else:
-            made = Tokenizer(models.BPE())
-            made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-            made.decoder = decoders.ByteLevel()
-            alphabet = pre_tokenizers.ByteLevel.alphabet()
-            made.train_from_iterator(
-                text, trainers.BpeTrainer(vocab_size=400, special_tokens=special, initial_alphabet=alphabet)
-            )
+            made = byte_level(text, 400, special)
         begins = kind in ("bytes-bos", "pieces")
         if begins:
             made.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.models import byte_tokenizer, random_llama
 
 pytestmark = pytest.mark.real_data
 
@@ -24,36 +25,24 @@ def texts(data: Path, language: str) -> list[str]:
 @pytest.fixture(scope="session")
 def real_model(data_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random Llama of one million parameters, with a tokenizer trained on English, Chinese and Arabic rows."""
-    import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    folder = tmp_path_factory.mktemp("real-model")
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=4000, special_tokens=["<s>", "</s>"], initial_alphabet=alphabet)
     packed = data_folder / "ntrex128/newstest2019-ref.arb.txt.gz"
     arabic = gzip.decompress(packed.read_bytes()).decode().splitlines()
-    tokenizer.train_from_iterator(texts(data_folder, "en") + texts(data_folder, "zh") + arabic, trainer)
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>")
-    fast.save_pretrained(folder)
-    torch.manual_seed(1)
-    config = LlamaConfig(
-        vocab_size=len(fast),
-        hidden_size=128,
+    seen = texts(data_folder, "en") + texts(data_folder, "zh") + arabic
+    folder = tmp_path_factory.mktemp("real-model")
+    model = random_llama(
+        folder,
+        byte_tokenizer(seen, 4000, ["<s>", "</s>"], bos_token="<s>", eos_token="</s>"),
+        hidden=128,
+        layers=3,
+        seed=1,
         intermediate_size=344,
-        num_hidden_layers=3,
         num_attention_heads=4,
         max_position_embeddings=4096,
         bos_token_id=0,
         eos_token_id=1,
         tie_word_embeddings=True,
     )
-    model = LlamaForCausalLM(config)
     assert 900_000 < model.num_parameters() < 1_300_000
-    model.save_pretrained(folder)
     return folder
 
 

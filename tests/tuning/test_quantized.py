@@ -10,7 +10,8 @@ import pytest
 import torch
 from peft import PeftModel
 from pydantic import ValidationError
-from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
+from tests.models import random_llama
+from transformers import AutoModelForCausalLM
 
 from calque.engines.loading import ModelFiles, load_model, load_tokenizer
 from calque.errors import ModelError
@@ -24,22 +25,16 @@ def files(foundry: Any, tmp_path_factory: pytest.TempPathFactory) -> ModelFiles:
     """A random Llama whose layers are as wide as the blocks that are quantized together (64 weights)."""
     folder = tmp_path_factory.mktemp("model")
     tokenizer = foundry.tokenizer("bytes")
-    tokenizer.save_pretrained(folder)
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=64,
+    random_llama(
+        folder,
+        tokenizer,
+        hidden=64,
+        std=0.1,
         intermediate_size=128,
-        num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
         eos_token_id=tokenizer.eos_token_id,
     )
-    model = LlamaForCausalLM(config)
-    for parameter in model.parameters():
-        if parameter.ndim > 1:
-            torch.nn.init.normal_(parameter, std=0.1)
-    model.save_pretrained(folder)
     return ModelFiles("tiny", folder)
 
 
