@@ -320,6 +320,7 @@ def test_the_axis_of_effects_holds_the_widest_interval(results: Results) -> None
     section = Section(experiment_, "it", [(1, wide), (2, narrow)], [], [])
     assert section.reach == 0.8
     assert Section(experiment_, "it", [(2, narrow)], [], []).reach == 0.4
+    assert Section(experiment_, "it", [], [], []).reach == 0.4
     drawn = _forest(wide, section.reach)
     assert 'x1="56.2%" x2="100.0%"' in drawn  # 50 + 50 * .1/.8, 50 + 50 * .8/.8
 

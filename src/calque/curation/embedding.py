@@ -1,6 +1,6 @@
 """English instructions as vectors: hashed words and pairs of words, weighed by rarity, brought to few dimensions (LSA).
 
-It needs no download, and a million instructions take some minutes and under 2 GB.
+It needs no download; docs/speed.md tells what a million instructions take.
 """
 
 from __future__ import annotations

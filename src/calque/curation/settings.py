@@ -7,9 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Worst = Literal[
-    "earlier", "mismatched", "wrong_language", "truncated"
-]  # what level 1 of pseudo-ratings is made of
+Worst = Literal["earlier", "mismatched", "wrong_language", "truncated"]  # what level 1 is made of
 
 
 class PassageSettings(BaseModel):

@@ -27,10 +27,7 @@ Kind = Literal[
 ]
 
 TRANSLATION: tuple[Kind, ...] = ("into", "from")  # from English into the other language, and back
-REQUESTS: tuple[Kind, ...] = (
-    "request",
-    "across",
-)  # in the language, and in English to be answered in the language
+REQUESTS: tuple[Kind, ...] = ("request", "across")  # in the language; in English, to be answered in it
 LOGIC: tuple[Kind, ...] = ("same", "count", "two_steps", "visited")
 LETTERS = "ABCD"
 

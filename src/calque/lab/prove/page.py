@@ -83,7 +83,7 @@ class Section:
     def reach(self) -> float:
         """How far the axis of the effects goes to both sides: 40 points, or so far as the widest interval needs."""
         ends = (abs(end) for _, finding in self.findings for end in (finding.low, finding.high))
-        return max(0.4, *(end for end in ends if math.isfinite(end)))
+        return max([0.4, *ends])
 
     def tally(self) -> dict[str, int]:
         """How many findings there are of each verdict."""
