@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from transformers.cache_utils import DynamicCache
 
 from calque.engines import Sampling
 from calque.engines.columns import Columns
@@ -101,11 +100,9 @@ def test_columns_by_hand() -> None:
     """Two rows of 3 and 1 tokens, one more column, the first row leaves, a row of 2 enters."""
     columns = Columns(2, 5, torch.float32, torch.device("cpu"))
 
-    def ran(values: list[list[float]]) -> DynamicCache:
-        cache = DynamicCache()
+    def ran(values: list[list[float]]) -> list[tuple[torch.Tensor, torch.Tensor]]:
         tensor = torch.tensor(values)[:, None, :, None]
-        cache.update(tensor, -tensor, 0)
-        return cache
+        return [(tensor, -tensor)]
 
     def newest(values: list[float]) -> tuple[list[Any], list[Any]]:
         columns.advance()

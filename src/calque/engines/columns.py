@@ -9,6 +9,7 @@ takes up to four times what the two batched products take, on a CPU; on a GPU it
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -62,17 +63,17 @@ class Columns(Cache):  # type: ignore[misc]
             self._shift()
         self.end += 1
 
-    def enter(self, cache: Any, lengths: list[int]) -> None:
-        """Take in rows whose prompts, padded on the left, have run into `cache`."""
+    def enter(self, layers: Sequence[tuple[torch.Tensor, torch.Tensor]], lengths: list[int]) -> None:
+        """Take in rows: keys and values [rows, groups, tokens, size] of each layer, padded on the left."""
         if not self.keys:
-            self._allocate(cache)
+            self._allocate(layers)
         n, more, longest = len(self.starts), len(lengths), max(lengths)
         if n == 0:
             self.end = max(longest, self.longest)
         span = slice(self.end - longest, self.end)
-        for i, layer in enumerate(cache.layers):
-            self.keys[i][n : n + more, ..., span] = layer.keys.transpose(2, 3)
-            self.values[i][n : n + more, :, span] = layer.values
+        for i, (keys, values) in enumerate(layers):
+            self.keys[i][n : n + more, ..., span] = keys.transpose(2, 3)
+            self.values[i][n : n + more, :, span] = values
         for row, length in enumerate(lengths, start=n):
             self.starts.append(self.end - length)
             self._unhide(row)
@@ -95,15 +96,15 @@ class Columns(Cache):  # type: ignore[misc]
         self.first = min(self.starts, default=0)
         return standing
 
-    def _allocate(self, cache: Any) -> None:
-        for layer in cache.layers:
-            _, groups, _, size = layer.keys.shape
-            _, _, _, value_size = layer.values.shape
-            if layer.keys.device.type == "cpu":
-                self.keys.append(layer.keys.new_zeros(self.rows, groups, size, self.width))
+    def _allocate(self, layers: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> None:
+        for keys, values in layers:
+            _, groups, _, size = keys.shape
+            _, _, _, value_size = values.shape
+            if keys.device.type == "cpu":
+                self.keys.append(keys.new_zeros(self.rows, groups, size, self.width))
             else:  # the kernels of a GPU want the size innermost
-                self.keys.append(layer.keys.new_zeros(self.rows, groups, self.width, size).transpose(2, 3))
-            self.values.append(layer.values.new_zeros(self.rows, groups, self.width, value_size))
+                self.keys.append(keys.new_zeros(self.rows, groups, self.width, size).transpose(2, 3))
+            self.values.append(values.new_zeros(self.rows, groups, self.width, value_size))
 
     def _unhide(self, row: int) -> None:
         self.hidden[row, ..., : self.starts[row]] = float("-inf")

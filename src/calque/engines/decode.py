@@ -12,14 +12,13 @@ Whether a model can be run so is found out by a probe: its logits must be those 
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
-from transformers.cache_utils import DynamicCache, DynamicLayer
+from transformers.cache_utils import DynamicCache
 
 from calque.engines import Sampling
 from calque.engines.attention import causal_of
@@ -27,8 +26,9 @@ from calque.engines.columns import NAME, Columns, install
 from calque.engines.drawing import Drawing
 from calque.engines.padding import padded, positions
 from calque.engines.passes import Passes, Rows, common
+from calque.engines.probing import are_those_alone, takes_ours
 
-LOGITS = 1 << 27  # held at a time
+LOGITS = 1 << 27  # held at a time: half a gigabyte in fp32
 SPARE = 64  # columns beyond the longest row, so that columns are moved seldom
 FREE = 0.25  # of the places, before prompts enter again
 
@@ -48,13 +48,7 @@ def make_decoder(model: Any, stop_id: int, passes: Passes | None = None) -> Deco
     With `passes` prompts run in these.
     """
     causal = causal_of(model)
-    taken = inspect.signature(causal.forward).parameters
-    layers = DynamicCache(config=causal.config).layers
-    if (
-        not {"attention_mask", "position_ids", "past_key_values", "logits_to_keep"} <= set(taken)
-        or causal.config._attn_implementation != "sdpa"
-        or not all(type(layer) is DynamicLayer for layer in layers)
-    ):
+    if not takes_ours(causal):
         return None
     decoder = Decoder(causal, stop_id, passes)
     if decoder.agrees():
@@ -97,12 +91,9 @@ class Decoder:
         found = [self._enter(cache, prompts)]
         now = [Answer(i, len(ids), [5 % size]) for i, ids in enumerate(prompts)]
         found.append(self._step(cache, now))
-        near = 1e-4 if self.model.dtype == torch.float32 else 0.05
         for i, ids in enumerate(prompts):
             row = torch.tensor([[*ids, 5 % size]], device=self.model.device)
-            plain = self.model(input_ids=row, use_cache=False).logits[0, -2:].float()
-            ours = torch.stack([logits[i] for logits in found]).float()
-            if not torch.allclose(ours, plain, rtol=near, atol=near * max(1.0, float(plain.abs().max()))):
+            if not are_those_alone(self.model, row, torch.stack([logits[i] for logits in found])):
                 return False
         return True
 
@@ -190,7 +181,7 @@ class Decoder:
         ids, mask = padded(prompts, 0, self.model.device, left=True)
         own = DynamicCache(config=self.model.config)
         logits = self._logits(ids, mask, positions(mask), own)
-        cache.enter(own, [len(prompt) for prompt in prompts])
+        cache.enter([(layer.keys, layer.values) for layer in own.layers], [len(prompt) for prompt in prompts])
         return logits
 
     @staticmethod

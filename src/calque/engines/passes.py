@@ -10,7 +10,6 @@ Whether a model can be run so is found out by a probe (`make_passes`).
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -18,10 +17,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
+from transformers.cache_utils import Cache
 
 from calque.engines.attention import causal_of
-from calque.engines.columns import NAME
+from calque.engines.probing import are_those_alone, takes_ours
 
 Ids = np.ndarray[Any, np.dtype[np.int64]]
 SHORTEST_TRUNK = 16  # tokens; to keep fewer is not worth a pass of its own
@@ -126,21 +125,6 @@ class Rows:
     rows: list[Ids]
 
 
-@dataclass(frozen=True)
-class Layer:
-    """Keys and values [rows, groups, tokens, size] of a layer."""
-
-    keys: torch.Tensor
-    values: torch.Tensor
-
-
-@dataclass(frozen=True)
-class Laid:
-    """Rows as they stand in a cache of transformers'."""
-
-    layers: list[Layer]
-
-
 class Passes:
     """Runs rows through a model; see `make_passes`."""
 
@@ -204,8 +188,8 @@ class Passes:
         """Let keys and values go."""
         self.trunk = Trunk()
 
-    def laid_out(self, tree: Tree) -> Laid:
-        """Keys and values of the rows of the pass that has just run, padded on the left."""
+    def laid_out(self, tree: Tree) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Keys and values [rows, groups, tokens, size], by layer, of the rows of the pass that has just run, padded on the left."""
         longest = max(map(len, tree.paths))
         places = np.zeros((len(tree.paths), longest), np.int64)
         for i, path in enumerate(tree.paths):
@@ -217,7 +201,7 @@ class Passes:
             return found.view(found.shape[0], len(tree.paths), longest, -1).transpose(0, 1)
 
         layers = zip(self.trunk.keys, self.trunk.values, strict=True)
-        return Laid([Layer(rows(keys), rows(values)) for keys, values in layers])
+        return [(rows(keys), rows(values)) for keys, values in layers]
 
     def _move(self, ids: Ids) -> None:
         """Let the trunk be `ids`: what it has of them stays, the rest runs."""
@@ -247,12 +231,7 @@ class Passes:
 def make_passes(model: Any) -> Passes | None:
     """The passes of a model, or none where it cannot be run so."""
     causal = causal_of(model)
-    taken = inspect.signature(causal.forward).parameters
-    if (
-        not {"attention_mask", "position_ids", "past_key_values", "logits_to_keep"} <= set(taken)
-        or causal.config._attn_implementation not in ("sdpa", NAME)
-        or not all(type(layer) is DynamicLayer for layer in DynamicCache(config=causal.config).layers)
-    ):
+    if not takes_ours(causal):
         return None
     passes = Passes(causal)
     try:
@@ -275,13 +254,10 @@ def _agrees(passes: Passes) -> bool:
     rows = [
         np.array([*stem, *(i % size for i in more)]) for more in ((20, 21, 22), (20, 30), (40, 41, 42, 43))
     ]
-    near = 1e-4 if model.dtype == torch.float32 else 0.05
     for trunk in (0, 4, 9):
         logits, which, _ = passes.run(rows, trunk, [2] * len(rows))
         for row, of in zip(rows, which, strict=True):
             alone = torch.from_numpy(row)[None].to(model.device)
-            plain = model(input_ids=alone, use_cache=False).logits[0, -2:].float()
-            atol = near * max(1.0, float(plain.abs().max()))
-            if not torch.allclose(logits[torch.from_numpy(of)], plain, rtol=near, atol=atol):
+            if not are_those_alone(model, alone, logits[torch.from_numpy(of)]):
                 return False
     return True

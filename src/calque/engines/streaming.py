@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any
 
+import numpy as np
 import torch
-from transformers.cache_utils import DynamicCache, DynamicLayer
 
 from calque.engines import Completion, Sampling
 from calque.engines.drawing import Drawing
+from calque.engines.passes import common
+from calque.engines.probing import is_plain
 from calque.prompts.encoding import Encoder
 from calque.records import Conversation
 
@@ -85,16 +87,9 @@ class Writer:
         """How many of `ids`, from the first on, the cache holds; it is cut to these. The last one is always read."""
         if self._cache is None:
             return 0
-        same = 0
-        for ours, given in zip(self._read, ids[:-1], strict=False):
-            if ours != given:
-                break
-            same += 1
+        same = common(np.array(self._read), np.array(ids[:-1]))
         if same < len(self._read):
-            plain = isinstance(self._cache, DynamicCache) and all(
-                type(x) is DynamicLayer for x in self._cache.layers
-            )
-            if not plain or not same:  # other caches cannot be taken back
+            if not is_plain(self._cache) or not same:  # other caches cannot be taken back
                 return 0
             self._cache.crop(same - len(self._read))
         return same

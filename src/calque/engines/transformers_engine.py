@@ -11,14 +11,12 @@ from transformers import GenerationConfig
 
 from calque.engines import Completion, Progress, Sampling, Scores, in_order
 from calque.engines.choosing import Asked, score_choices, score_in_passes
-from calque.engines.decode import make_decoder
+from calque.engines.decode import LOGITS, make_decoder
 from calque.engines.drawing import Drawing
 from calque.engines.padding import padded
 from calque.engines.passes import make_passes
 from calque.prompts.encoding import Encoder
 from calque.records import Conversation
-
-LOGITS = 1 << 27  # of answers, held at a time: half a gigabyte in fp32
 
 
 class TransformersEngine:
