@@ -13,7 +13,7 @@ import pytest
 
 from calque.engines import Completion, Progress
 from calque.errors import CalqueError, DataError, ModelError, UsageError
-from calque.evaluation.asked import items_of, prompts_of
+from calque.evaluation.asked import items_of
 from calque.evaluation.evaluate import evaluate
 from calque.evaluation.scores import Score, mean_over_languages, read_scores
 from calque.evaluation.wording import wording, wording_languages
@@ -148,7 +148,7 @@ def test_mlqa_is_asked_in_one_language_and_scored_in_the_other(tmp_path: Path) -
     score = run("mlqa", file, "zh", Scripted(lambda _: "كتاب"), tmp_path / "out")["mlqa exact_match"]
     assert (score.value, score.language) == (1.0, "zh")  # the article goes by the rules of the context
     assert "context:ar" in score.signature
-    asked = prompts_of("mlqa", [file], "zh")[0][-1]
+    asked = items_of("mlqa", [file], "zh").items[0].conversation[-1]
     assert asked.text == wording("qa", "zh").instruction
     assert asked.input == "文本：الكتاب قديم\n问题：什么？"
     with pytest.raises(DataError, match="asks in 'zh', not in 'ar'"):
@@ -293,7 +293,7 @@ def test_every_wording_has_its_places() -> None:
 
 def test_a_language_without_prompts_is_asked_in_english_and_the_signature_tells(tmp_path: Path) -> None:
     file = squad_file(tmp_path / "xquad.pl.json", "Kot śpi.", question("1", "Kto?", "Kot"))
-    (asked,) = prompts_of("xquad", [file], "pl")[0]
+    (asked,) = items_of("xquad", [file], "pl").items[0].conversation
     assert (asked.text, asked.language) == (wording("qa", "en").instruction, "en")
     score = run("xquad", file, "pl", Scripted(lambda _: "Kot"), tmp_path / "out")["xquad f1"]
     assert "|prompt:item=en|" in score.signature

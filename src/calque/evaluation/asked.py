@@ -15,7 +15,7 @@ from calque.evaluation.source import digest, gather
 from calque.evaluation.wording import AS_IT_STANDS, Wording, prompt_language_of, wording
 from calque.languages import language as language_of
 from calque.randomness import stream
-from calque.records import Conversation, Rejected
+from calque.records import Rejected
 
 ASKED_TWICE = "asked_twice"
 SHOWN = "shown_as_example"  # in place of being asked
@@ -77,24 +77,9 @@ def _repeated(items: Sequence[Item]) -> Iterator[Item]:
     """Those that ask what an earlier one asks, word for word and with the same options; they count all the same."""
     seen: set[tuple[object, ...]] = set()
     for item in items:
-        same = (item.question, item.context, item.choices)
-        if same in seen:
+        if item.content in seen:
             yield item
-        seen.add(same)
-
-
-def prompts_of(
-    benchmark: str,
-    files: Sequence[str | Path],
-    language: str,
-    *,
-    prompt_language: str = "item",
-    limit: int | None = None,
-    shots: Shots = NONE,
-) -> list[Conversation]:
-    """The conversations that would be put to a model, to count their tokens."""
-    found = items_of(benchmark, files, language, prompt_language=prompt_language, limit=limit, shots=shots)
-    return [item.conversation for item in found.items]
+        seen.add(item.content)
 
 
 def wording_for(made: Benchmark, code: str, prompt_language: str) -> Wording:

@@ -30,6 +30,11 @@ class Item:
     answerable: bool = True
     compared: tuple[str, ...] = ()
 
+    @property
+    def content(self) -> tuple[object, ...]:
+        """What is the same of two items that ask the same, word for word and with the same options."""
+        return (self.question, self.context, self.choices)
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:

@@ -19,6 +19,7 @@ from calque.evaluation.benchmark import Benchmark
 from calque.evaluation.items import Item
 from calque.evaluation.source import digest, gather
 from calque.evaluation.wording import LETTERS
+from calque.randomness import stream
 from calque.records import Conversation, Message
 
 Form = Literal["turns", "text"]
@@ -124,9 +125,9 @@ def choose(
     if not others:
         return _from_asked(made, shots, files, items, drawn)
     same = {path.resolve() for path in others} & {path.resolve() for path in files}
-    asked = {_content(items[i]) for i in drawn}
+    asked = {items[i].content for i in drawn}
     found = list(read(others))
-    pool = [item for item in found if _content(item) not in asked]
+    pool = [item for item in found if item.content not in asked]
     if same or (found and not pool):
         where = str(next(iter(same), others[0]))
         message = f"{made.name}: the examples are to come from what is asked"
@@ -151,8 +152,8 @@ def _from_asked(
         rest = [i for i in members if i not in drawn]
         pool = rest if len(rest) >= shots.count else members
         before[group] = _draw(made, shots, group, [items[i] for i in pool], str(files[0]))
-    shown = {_content(item) for of in before.values() for item in of}
-    taken = frozenset(item.id for item in items if _content(item) in shown)  # what is asked twice, too
+    shown = {item.content for of in before.values() for item in of}
+    taken = frozenset(item.id for item in items if item.content in shown)  # what is asked twice, too
     return Shown(before, taken, ASKED)
 
 
@@ -162,8 +163,6 @@ def _draw(made: Benchmark, shots: Shots, group: str, pool: Sequence[Item], file:
         message = f"{made.name}: {shots.count} examples are to be shown, and there are {len(pool)}{of}"
         remedy = "ask with fewer shots, or give files with more (evaluate.examples)"
         raise DataError(Problem(message, file, remedy=remedy))
-    from calque.randomness import stream
-
     order = stream(shots.seed, "examples", group).permutation(len(pool))[: shots.count]
     return tuple(pool[i] for i in sorted(order.tolist()))
 
@@ -199,10 +198,6 @@ def right_answer(made: Benchmark, item: Item) -> str:
 
 def _group(made: Benchmark, item: Item) -> str:
     return item.group if made.examples_by_group else ""
-
-
-def _content(item: Item) -> tuple[object, ...]:
-    return (item.question, item.context, item.choices)
 
 
 def _source(files: Sequence[Path]) -> str:
