@@ -75,6 +75,18 @@ def test_what_was_read_before_is_not_read_again(foundry: Any, monkeypatch: pytes
     assert other == written(fresh.write((user("Z"),), max_new_tokens=8))[1]
 
 
+def test_the_head_runs_on_the_newest_token_alone(foundry: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Logits of a whole prompt would fill gigabytes."""
+    model, encoder = parts(foundry, "llama")
+    rows: list[int] = []
+    head = model.lm_head.forward
+    monkeypatch.setattr(
+        model.lm_head, "forward", lambda hidden: (rows.append(hidden.shape[1]), head(hidden))[1]
+    )
+    written(Writer(model, encoder).write((user("where is the cat in the wood?"),), max_new_tokens=4))
+    assert set(rows) == {1}
+
+
 def bend(monkeypatch: pytest.MonkeyPatch, writer: Writer, text: str) -> None:
     """Make the model write the tokens of `text`, and then the stop token."""
     tokens = [*writer.encoder.tokenizer(text, add_special_tokens=False)["input_ids"], writer.encoder.stop_id]

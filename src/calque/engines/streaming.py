@@ -5,6 +5,7 @@ Greedy or drawn, it is the same answer that the engine gives. What the model has
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Generator
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 
 from calque.engines import Completion, Sampling
+from calque.engines.attention import causal_of
 from calque.engines.drawing import Drawing
 from calque.engines.passes import common
 from calque.engines.probing import is_plain
@@ -28,6 +30,8 @@ class Writer:
         self.model = model
         self.encoder = encoder
         self.longest: int = getattr(model.config, "max_position_embeddings", None) or 1 << 30
+        takes = inspect.signature(causal_of(model).forward).parameters
+        self._last_alone = {"logits_to_keep": 1} if "logits_to_keep" in takes else {}
         self._read: list[int] = []  # what the cache holds
         self._cache: Any = None
 
@@ -78,7 +82,7 @@ class Writer:
         known = self._known(ids)
         row = torch.tensor([ids[known:]], device=self.model.device)
         cache, self._cache = self._cache if known else None, None  # stopped half-way, it would be of no use
-        output = self.model(input_ids=row, past_key_values=cache, use_cache=True)
+        output = self.model(input_ids=row, past_key_values=cache, use_cache=True, **self._last_alone)
         self._cache, self._read = getattr(output, "past_key_values", None), list(ids)
         logits: torch.Tensor = output.logits[:, -1].float()
         return logits
