@@ -145,6 +145,27 @@ def test_a_server_that_refuses_everything_is_not_asked_on(seen: Seen) -> None:
     assert app.state.requests <= 40
 
 
+def test_a_server_that_has_answered_before_may_refuse_all_that_is_left(tmp_path: Path) -> None:
+    """40 that are refused come before one that is not, as where a run was cut short and these are left; another was answered before."""
+    app = FastAPI()
+
+    @app.post("/v1/chat/completions")
+    def chat(body: dict[str, Any]) -> Response:
+        if "bad" in body["messages"][-1]["content"]:
+            return JSONResponse({"error": {"message": "not by our policy"}}, 400)
+        return JSONResponse({"choices": [{"message": {"content": "x"}, "finish_reason": "stop"}]})
+
+    bad = [ask(f"bad {i}") for i in range(40)]
+    with served(app) as url, RequestStore(tmp_path / "requests.sqlite") as store:
+        made = StoredEngine(ServerEngine(url, "m", limits=QUICK), store)
+        with pytest.raises(EngineError, match="refuses every request"):
+            made.attempt([*bad, ask("a")], max_new_tokens=1)
+        made.attempt([ask("b")], max_new_tokens=1)
+        found = made.attempt([ask("b"), *bad, ask("a")], max_new_tokens=1)
+    failed = [answer.reason for answer in found if isinstance(answer, Failure)]
+    assert (failed, found[-1]) == (["refused"] * 40, found[0])
+
+
 def test_an_answer_that_is_withheld_is_final_and_thoughts_without_an_answer_are_an_empty_one() -> None:
     app, count = FastAPI(), itertools.count()
     said = [

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from calque.errors import Problem, UsageError
+from calque.errors import EngineError, Problem, UsageError
 from calque.records import Conversation
 
 
@@ -40,6 +40,10 @@ class Failure:
     def final(self) -> bool:
         """Whether the server, or the model behind it, will not answer this; rather than that it could not just now."""
         return self.reason in FINAL
+
+
+class RefusesEverythingError(EngineError):
+    """A server refused so many requests, with none answered, that it seems to refuse them all."""
 
 
 TOO_LONG = "too_long"  # for the model's context

@@ -24,7 +24,7 @@ from typing import Any, Generic, TypeVar
 import aiohttp
 import stamina
 
-from calque.engines import TOO_LONG, Failure
+from calque.engines import TOO_LONG, Failure, RefusesEverythingError
 from calque.engines.wire import NO_ECHO
 from calque.errors import CalqueError, EngineError, Problem
 
@@ -198,7 +198,9 @@ class _Asker(Generic[Answer]):
             self.refused += 1
             if self.refused >= REFUSED:
                 message = f"the server refuses every request: {failure.detail}"
-                raise EngineError(Problem(message, self.url, remedy="change what it does not like"))
+                raise RefusesEverythingError(
+                    Problem(message, self.url, remedy="change what it does not like")
+                )
         if failure.final or failure.reason in ("out_of_time", "not_asked"):
             return  # by the request's own fault, or by ours
         self.failed_in_a_row += 1

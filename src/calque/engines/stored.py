@@ -8,7 +8,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
-from calque.engines import TOO_LONG, Answering, Completion, CountedScores, Failure, Progress, Sampling, Scores
+from calque.engines import (
+    TOO_LONG,
+    Answering,
+    Completion,
+    CountedScores,
+    Failure,
+    Progress,
+    RefusesEverythingError,
+    Sampling,
+    Scores,
+)
 from calque.engines.price import Purse
 from calque.engines.store import RequestStore, key_of
 from calque.errors import EngineError, Problem
@@ -171,8 +181,7 @@ class StoredEngine:
             progress(known)
         missing = list(first.values())
         for some in self._portions(missing, dearest):
-            for place, answer in ask(some):
-                i = some[place]
+            for i, answer in _told(some, ask, keys, found):
                 self.counts.asked += 1
                 if isinstance(answer, Failure):
                     self.counts.failed += 1
@@ -210,6 +219,29 @@ class StoredEngine:
                 )  # by a server that does not say what it read
                 read = math.ceil(len(shown) / CHARACTERS) if untold else answer.prompt_tokens
                 self.purse.pay(self.store, read, answer.tokens)
+
+
+def _told(
+    which: Sequence[int],
+    ask: Callable[[Sequence[int]], Iterator[tuple[int, Answer | Failure]]],
+    keys: Sequence[str],
+    found: Mapping[str, Answer | Failure],
+) -> Iterator[tuple[int, Answer | Failure]]:
+    """Requests `which`, and what came of each; `found` is told of it at once, by `keys`.
+
+    What refuses many in a row and has answered others before does not refuse everything: those left over from a run
+    that was cut short may be the refused ones alone.
+    """
+    while which:
+        try:
+            yield from ((which[place], answer) for place, answer in ask(which))
+        except RefusesEverythingError:
+            left = [i for i in which if keys[i] not in found]
+            if len(left) == len(which) or all(isinstance(answer, Failure) for answer in found.values()):
+                raise
+            which = left
+        else:
+            return
 
 
 def _nothing_written(failure: Failure) -> Completion:
