@@ -71,6 +71,16 @@ def test_examples_come_from_the_val_split_beside_the_file_the_same_for_all_and_i
     assert len(others) > 1
 
 
+def test_a_file_that_is_named_without_its_folder_has_its_own_examples_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    xcopa(tmp_path / "test.en.jsonl", "fire")
+    xcopa(tmp_path / "val.en.jsonl", "a", "b")
+    monkeypatch.chdir(tmp_path)
+    asked = items_of("xcopa", ["test.en.jsonl"], "en", shots=Shots(1))
+    assert asked.shots[1].startswith("examples:val.en.jsonl@")
+
+
 def test_what_is_shown_of_the_file_asked_is_not_asked_and_is_counted(tmp_path: Path) -> None:
     file = xcopa(tmp_path / "test.it.jsonl", "a", "b", "c", "d", "a", "b", "c", "d")
     asked = items_of("xcopa", [file], "it", shots=Shots(1))

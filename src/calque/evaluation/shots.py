@@ -91,13 +91,14 @@ class Shown:
 
 def own_files(made: Benchmark, files: Sequence[Path]) -> tuple[Path, ...]:
     """The benchmark's own files of examples that lie beside the files asked, by their official names: for all or none."""
-    found = [other for path in files if (other := _beside(made, path)) is not None and other not in files]
+    asked = {path.absolute() for path in files}
+    found = [other for path in files if (other := _beside(made, path)) is not None and other not in asked]
     return tuple(dict.fromkeys(found)) if len(found) == len(files) else ()
 
 
 def _beside(made: Benchmark, path: Path) -> Path | None:
     for pattern, instead in made.examples:
-        name, changed = re.subn(pattern, instead, path.as_posix())
+        name, changed = re.subn(pattern, instead, path.absolute().as_posix())
         plain = name.removesuffix(".gz")
         for other in (name, plain, plain + ".gz"):
             if changed and Path(other).is_file():
