@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from calque.contamination.anchors import Anchors, alike
 from calque.contamination.find import Asked, Finder, Measure
 from calque.contamination.known import traps
+from calque.contamination.prompts import fillings
 from calque.contamination.tally import tally
 from calque.contamination.text import sentences, squeezed, units
 from calque.records import Demonstration, Message, Provenance
@@ -78,6 +79,28 @@ def test_a_word_is_changed(code: str, old: str, new: str) -> None:
     near_only = Measure(words=999, characters=999)
     assert kinds(asked, row(changed, code), measure=near_only) == [("near", "q")]
     assert kinds(asked, row(changed, code), measure=Measure(words=999, characters=999, near=1.0)) == []
+
+
+def test_a_template_is_no_question_unless_what_fills_it_is_there() -> None:
+    """Of 26 letters 23 are the same: 19 of 27 runs, 70%; of a name with the same beginning more."""
+    names = ("Gino", "Matilde", "Pia", "Rocco", "Quinto", "Ines", "Bernd")
+    asked = [Asked("s", name, "en", f"Write two sentences about {name}.") for name in names]
+    assert kinds(asked[:6], row("Write two sentences about Grazia.")) == [("near", "Gino")], (
+        "five others may be chance"
+    )
+    assert kinds(asked, row("Write two sentences about Grazia.")) == []
+    assert kinds(asked, row("Write two sentences about Mattia.")) == []
+    assert kinds(asked, row("Write two sentences about Mathilda.")) == []
+    assert kinds(asked, row("Please write two sentences about Gino.")) == [("near", "Gino")]
+
+
+def test_what_fills_a_template() -> None:
+    asked, own = ["tellaboutgino", "tellaboutpia", "tellaboutrocco"], {"boutg", "outgi", "utgin", "tgino"}
+    assert fillings(asked, 1, "tellaboutgino") == own
+    assert fillings(asked, 2, "tellaboutgino") is None, "two others are no template yet"
+    assert fillings([*asked, "tellaboutgina"], 2, "tellaboutgino") == own, "one other begins so"
+    assert fillings([*asked, "tellaboutginoandgina"], 0, "tellaboutgino") == frozenset(), "nothing is its own"
+    assert fillings(asked, 1, "whoisgino") is None
 
 
 CONTEXT = {

@@ -5,9 +5,9 @@ The memory that it takes is that of the questions, whatever is trained on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import islice
 from typing import Literal
 
@@ -15,7 +15,7 @@ from calque.contamination.anchors import Anchored
 from calque.contamination.grams import Grams
 from calque.contamination.hashing import Words
 from calque.contamination.known import SHORTEST, fingerprint, known_sets
-from calque.contamination.prompts import NearPrompts, alike, held, shingles
+from calque.contamination.prompts import NearPrompts, alike, fillings, held, shingles
 from calque.contamination.text import sentences, squeezed, units
 from calque.prompts.turns import request_in
 from calque.records import Demonstration, Message
@@ -23,7 +23,7 @@ from calque.records import Demonstration, Message
 BLOCK = 2000  # rows that are looked at together
 FEWEST_UNITS = 8  # words, below which a question that stands inside a longer prompt may be anybody's
 MOST_NEAR = (
-    5  # different questions that a prompt may be near to: one near to more is of the same template, no more
+    5  # different questions that a prompt may be near to: one near to more is of their template, no more
 )
 HELD = 0.8  # share of the letters' runs of a question, and of what it is about, that a row has to hold
 
@@ -81,6 +81,9 @@ class Finder:
         plain = cache(squeezed)  # many questions are about one text
         self._questions = [plain(one.question) for one in asked]
         self._materials = [plain(one.material) for one in asked]
+        self._filled: Callable[[str], frozenset[str] | None] = cache(
+            partial(fillings, self._bare(), MOST_NEAR)
+        )
         self._whole: dict[str, list[tuple[str, int | None]]] = {}
         self._by_sentence: dict[str, list[int]] = {}
         self._index_prompts()
@@ -184,13 +187,25 @@ class Finder:
             question, material = self._questions[asked], self._materials[asked]
             mine = shingles(requests[number][1])
             share = alike(mine, shingles(question + material))
-            if share >= self.measure.near and held(shingles(question), mine) >= (HELD if material else 0):
+            if share < self.measure.near:
+                continue
+            if held(shingles(question), mine) >= HELD if material else self._own(question, mine):
                 met.setdefault(number, []).append((asked, share))
         for number, found in met.items():
             if len({self._questions[asked] for asked, _ in found}) <= MOST_NEAR:
                 i = requests[number][0]
                 for asked, share in found:
                     yield i, Hit("near", self.asked[asked].set, asked, block[i], share)
+
+    def _own(self, question: str, runs: frozenset[str]) -> bool:
+        """Whether runs that are like a question are like it by more than its template."""
+        filled = self._filled(question)
+        return filled is None or (bool(filled) and filled <= runs)
+
+    def _bare(self) -> list[str]:
+        """The different questions that are about no text and no options: only these are alike by a template alone."""
+        pairs = zip(self._questions, self._materials, strict=True)
+        return list(dict.fromkeys(question for question, material in pairs if not material))
 
     def _translations(self, block: Sequence[Demonstration]) -> Iterator[tuple[int, Hit]]:
         for i, row in enumerate(block):

@@ -66,3 +66,27 @@ def alike(first: frozenset[str], second: frozenset[str]) -> float:
 def held(part: frozenset[str], whole: frozenset[str]) -> float:
     """Share of the runs of `part` that `whole` has."""
     return len(part & whole) / max(1, len(part))
+
+
+def fillings(questions: Sequence[str], most: int, question: str) -> frozenset[str] | None:
+    """Of a question of a template the runs that are its own, None of any other question; all of them squeezed.
+
+    It is of a template where more than `most` of the questions beside it hold half of its runs, each of them. What no more
+    than `most` of these hold fills it: a name, a number.
+    """
+    runs = shingles(question)
+    family = [other for other in questions if other != question and _holds_half(other, runs)]
+    if len(family) <= most:
+        return None
+    return frozenset(run for run in runs if sum(run in other for other in family) <= most)
+
+
+def _holds_half(text: str, runs: frozenset[str]) -> bool:
+    """Whether a text holds half of the runs; most show before all were looked for that they do not."""
+    lacking = len(runs) // 2
+    for run in runs:
+        if run not in text:
+            lacking -= 1
+            if lacking < 0:
+                return False
+    return True
