@@ -386,7 +386,7 @@ def test_a_run_that_fails_is_told_with_its_last_words(world_folder: Path, tmp_pa
 
 @pytest.mark.slow
 def test_an_experiment_from_beginning_to_end(tmp_path: Path) -> None:
-    made: Experiment = parse("small", TEXT.replace("limit: 4", "limit: 24"))  # of four none asks for notes
+    made: Experiment = parse("small", TEXT.replace("limit: 4", "limit: 40"))  # two of them ask for notes
     told: list[str] = []
     options: dict[str, Any] = {"jobs": 2, "command": "test", "tell": told.append}
     page = prove([made], ["it"], tmp_path / "out", **options)
