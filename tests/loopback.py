@@ -18,7 +18,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
 from calque.engines import Sampling
-from calque.records import Message
+from calque.records import Conversation, Message
 
 FAULTS = ("429", "500", "stall", "cut", "garbage", "null")
 
@@ -51,7 +51,7 @@ class Seen:
 
 
 def model_app(engine: Any, seen: Seen, *, key: str = "", echoes: bool = True) -> FastAPI:
-    """An engine of ours behind chat and plain completions (greedy, or with temperature; echo with log-probabilities)."""
+    """An engine of ours behind chat and plain completions (greedy, or with temperature; echo and chats with log-probabilities)."""
     app = FastAPI()
     lock = threading.Lock()
 
@@ -73,9 +73,22 @@ def model_app(engine: Any, seen: Seen, *, key: str = "", echoes: bool = True) ->
         usage = {"prompt_tokens": answer.prompt_tokens, "completion_tokens": answer.tokens}
         message = {"role": "assistant", "content": answer.text}
         reason = "stop" if answer.finished else "length"
-        return JSONResponse(
-            {"choices": [{"index": 0, "message": message, "finish_reason": reason}], "usage": usage}
-        )
+        choice = {"index": 0, "message": message, "finish_reason": reason}
+        if body.get("logprobs"):
+            choice["logprobs"] = {
+                "content": [{"top_logprobs": likeliest(conversation, body["top_logprobs"])}]
+            }
+        return JSONResponse({"choices": [choice], "usage": usage})
+
+    def likeliest(conversation: Conversation, count: int) -> list[dict[str, Any]]:
+        import torch
+
+        (ids,) = engine.encoder.encode_prompts([conversation])
+        with lock, torch.no_grad():
+            shares = engine.model(torch.tensor([ids])).logits[0, -1].float().log_softmax(-1)
+        values, tokens = shares.topk(count)
+        texts = [engine.encoder.tokenizer.decode([token]) for token in tokens.tolist()]
+        return [{"token": t, "logprob": v} for t, v in zip(texts, values.tolist(), strict=True)]
 
     @app.post("/v1/completions")
     def text(body: dict[str, Any]) -> Response:

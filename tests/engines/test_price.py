@@ -56,6 +56,9 @@ class Dear:
     ) -> Iterator[tuple[int, Scores | Failure]]:
         raise AssertionError((conversations, choices))
 
+    def requests_for(self, choices: Sequence[str]) -> int:
+        raise AssertionError(choices)
+
 
 def ask(count: int, tokens: int, word: str = "q") -> list[Conversation]:
     return [(Message("user", f"{word} {tokens} {i}", "en"),) for i in range(count)]

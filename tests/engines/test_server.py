@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import logging
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -92,7 +93,9 @@ def test_choices_by_echo_have_the_likelihoods_of_this_process(engine: Transforme
         assert b == pytest.approx(a, abs=1e-4)
     written = [(a.text, a.finished) for a in made.complete(asked, max_new_tokens=6)]
     assert written == [(a.text, a.finished) for a in engine.complete(asked, max_new_tokens=6)]
-    with pytest.raises(ModelError, match="cannot be compared by chat completions"):
+    with pytest.raises(
+        ModelError, match="longer than a character, as 'nel bosco', cannot be compared by chat"
+    ):
         ServerEngine(url, "m").choose(asked, choices)
     with pytest.raises(ModelError, match="cannot be compared without echo"):
         ServerEngine(url, "m", template="plain", echo=False).choose(asked, choices)
@@ -116,6 +119,44 @@ def test_scores_know_what_they_cost(engine: TransformersEngine, url: str, seen: 
         assert again.choose([ask("the dog")], [("A", "B")]) == [found]
         assert store.spent("here") == pytest.approx((sum(lengths) + 30) / 1e6)
         assert len(seen.bodies) == 3
+
+
+def test_choices_of_a_character_by_chat_have_the_shares_of_this_process(
+    engine: TransformersEngine, url: str, seen: Seen, tmp_path: Path
+) -> None:
+    """The server tells of every token; where it tells of the likeliest alone, that is none of the choices."""
+    asked, choices = [ask("the dog"), ask("where is the cat?")], [("1", "2", "3")] * 2
+    here = engine.choose(asked, choices)
+    with RequestStore(tmp_path / "requests.sqlite") as store:
+        purse = Purse("here", Price(1.0, 10.0))
+        for _ in range(2):
+            made = ServerEngine(
+                url, "m", parameters={"top_logprobs": len(engine.encoder.tokenizer)}, limits=QUICK
+            )
+            there = StoredEngine(made, store, purse)
+            found = there.choose(asked, choices)
+            for a, b in zip(here, found, strict=True):
+                assert b == pytest.approx(a, abs=1e-4)
+            assert there.counts.requests == len(seen.bodies) == 2
+        few = ServerEngine(url, "m", parameters={"top_logprobs": 1}, limits=QUICK)
+        unknown = StoredEngine(few, store).attempt_scores(asked, choices)
+        assert [one.reason for one in unknown if isinstance(one, Failure)] == ["no_probability"] * 2
+
+
+def test_a_choice_that_is_not_told_stays_unknown_in_the_store(tmp_path: Path) -> None:
+    app = FastAPI()
+
+    @app.post("/v1/chat/completions")
+    def chat() -> Response:
+        told = [{"token": "2", "logprob": -0.5}]
+        choice = {"message": {"content": "2"}, "finish_reason": "length"}
+        return JSONResponse({"choices": [{**choice, "logprobs": {"content": [{"top_logprobs": told}]}}]})
+
+    with served(app) as url, RequestStore(tmp_path / "requests.sqlite") as store:
+        made = StoredEngine(ServerEngine(url, "m", limits=QUICK), store)
+        first = made.choose([ask("a")], [("1", "2")])
+        assert first == made.choose([ask("a")], [("1", "2")]) == [(-math.inf, -0.5)]
+        assert (made.counts.asked, made.counts.from_store) == (1, 1)
 
 
 def test_a_server_without_echo_is_told_from_one_that_fails(engine: TransformersEngine, seen: Seen) -> None:

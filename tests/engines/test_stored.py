@@ -48,6 +48,9 @@ class Echo:
             self.asked.append(conversation[-1].text)
             yield i, tuple(-float(len(choice)) for choice in row)
 
+    def requests_for(self, choices: Sequence[str]) -> int:
+        return 1 + len(choices)
+
 
 def ask(*texts: str) -> list[Conversation]:
     return [(Message("user", text, "en"),) for text in texts]

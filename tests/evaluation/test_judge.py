@@ -60,6 +60,9 @@ class Script:
     ) -> Iterator[tuple[int, Scores | Failure]]:
         raise AssertionError((conversations, choices))
 
+    def requests_for(self, choices: Sequence[str]) -> int:
+        raise AssertionError(choices)
+
 
 def verdict(said: str) -> str:
     return json.dumps({"reason": "so", "verdict": said})

@@ -197,6 +197,38 @@ def test_a_rater_behind_a_server_gives_the_ratings_that_it_gives_here(project: P
     assert len({body["prompt"] for body in seen.bodies}) == len(seen.bodies)
 
 
+def test_a_rater_in_a_chat_rates_by_the_tokens_that_are_told_and_never_guesses(project: Path) -> None:
+    """Half 3 and half 2, so 2.5; of texts on the wood none of the three is told, and they have no rating."""
+    app = FastAPI()
+
+    @app.post("/v1/chat/completions")
+    def chat(body: dict[str, Any]) -> Response:
+        silent = "bosco" in body["messages"][0]["content"].partition("Response: ")[2]
+        told = [("I", -0.1)] if silent else [("3", -0.9), (" 2", -0.9), ("Good", -1.6)]
+        likeliest = [{"token": token, "logprob": value} for token, value in told]
+        choice = {"message": {"content": told[0][0]}, "finish_reason": "length"}
+        return JSONResponse({"choices": [{**choice, "logprobs": {"content": [{"top_logprobs": likeliest}]}}]})
+
+    with served(app) as url:
+        made = [
+            f"engines.rater={json.dumps({'server': url, 'model': 'm'})}",
+            "curate.refine.rating.engine=rater",
+        ]
+        with pytest.raises(
+            EngineError, match=r"× no_probability\)(.|\n)*none of 1, 2, 3 is among the 1 likeliest"
+        ):
+            run(prepared(project, *made), project / "run")
+        run(prepared(project, *made, "curate.refine.rating.may_fail=0.5"), project / "run")
+    responses = {
+        row["id"]: row["response"] for row in rows(project / "run/steps/generate-it/candidates.jsonl")
+    }
+    woods = {id_ for id_, text in responses.items() if "bosco" in text}
+    ratings = {row["id"]: row["rating"] for row in rows(project / "run/steps/rate-1-it/ratings.jsonl")}
+    assert woods
+    assert ratings == {id_: None if id_ in woods else 2.5 for id_ in responses}
+    assert counts(project)["rate-1-it"]["dropped"] == {"no_probability": len(woods)}
+
+
 def test_a_passage_that_holds_what_is_asked_is_refused_or_dropped_once_it_is_a_candidate(
     project: Path, address: str
 ) -> None:
@@ -236,7 +268,10 @@ def test_a_key_that_is_not_set_is_told_before(project: Path, monkeypatch: pytest
     ("given", "said"),
     [
         (["curate.refine.writing.engine=bg"], r"there is no engine 'bg'(.|\n)*did you mean 'big'"),
-        (["curate.refine.rating.engine=big"], r"chat completions(.|\n)*engines.big.template=plain"),
+        (
+            ["curate.refine.rating.engine=big", "engines.big.template=plain", "engines.big.echo=false"],
+            r"without echo(.|\n)*leave engines.big.template out",
+        ),
         (["curate.refine.answering={engine: big, budget: 1}"], "what big costs is not known"),
         (["curate.refine.writing={budget: 1}"], "there is no engine to pay for"),
     ],

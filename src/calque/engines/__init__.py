@@ -155,3 +155,6 @@ class Answering(Protocol):
         self, conversations: Sequence[Conversation], choices: Sequence[Sequence[str]]
     ) -> Iterator[tuple[int, Scores | Failure]]:
         """Log-likelihoods of choices as they come, each once."""
+
+    def requests_for(self, choices: Sequence[str]) -> int:
+        """How many requests it takes to compare choices."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from calque.engines import Completion, CountedScores, Failure, Progress, Sampling, Scores, in_order
 from calque.engines.address import fault_of, proxy_of
 from calque.engines.asking import Limits, Request, ask
+from calque.engines.first_token import first_token_body, read_first_token
 from calque.engines.store import canonical
 from calque.engines.stored import whole
 from calque.engines.wire import (
@@ -34,7 +35,7 @@ NO_CHOICES = "score what it writes, or set the engine's template (alpaca, plain,
 class ServerEngine:
     """Chat completions of one model; with a `template` of ours, plain completions, and log-likelihoods of choices.
 
-    `echo` says that /completions can send a prompt back with its log-probabilities, without which there are none of choices.
+    A chat tells those of choices of one character alone, as the first token. `echo` says that /completions can send a prompt back with its log-probabilities, without which there are none of choices.
     `key` is the name of the environment variable that holds the key, or empty. `revision` is any word that tells apart
     what goes by one name (a served checkpoint). `parameters` go into every request as they stand.
     """
@@ -158,10 +159,17 @@ class ServerEngine:
     def scores(
         self, conversations: Sequence[Conversation], choices: Sequence[Sequence[str]]
     ) -> Iterator[tuple[int, Scores | Failure]]:
-        """Log-likelihoods by echo: a request for the prompt, and one for each choice. A conversation fails where one of them does."""
-        if self._renderer is None or not self.echo:
-            by = "by chat completions" if self._renderer is None else "without echo"
-            raise ModelError(Problem(f"choices cannot be compared {by}", self.model, remedy=NO_CHOICES))
+        """Log-likelihoods by echo: a request for the prompt, and one for each choice. A conversation fails where one of them does.
+
+        In a chat a request for both, of which the likeliest first tokens are read.
+        """
+        if self._renderer is None:
+            yield from self._first_tokens(conversations, choices)
+            return
+        if not self.echo:
+            raise ModelError(
+                Problem("choices cannot be compared without echo", self.model, remedy=NO_CHOICES)
+            )
         prompts = [self.rendered(c) for c in conversations]
         places = [
             (i, j) for i, row in enumerate(choices) for j in range(-1, len(row))
@@ -181,6 +189,30 @@ class ServerEngine:
             known.setdefault(i, {})[j] = echo
             if len(known[i]) == len(choices[i]) + 1:
                 yield i, _compared([one for _, one in sorted(known.pop(i).items())])
+
+    def requests_for(self, choices: Sequence[str]) -> int:
+        """One in a chat; else one for the prompt, and one for each choice."""
+        return 1 if self._renderer is None else 1 + len(choices)
+
+    def _first_tokens(
+        self, conversations: Sequence[Conversation], choices: Sequence[Sequence[str]]
+    ) -> Iterator[tuple[int, Scores | Failure]]:
+        longer = next((text for row in choices for text in row if len(text.strip()) != 1), None)
+        if longer is not None:
+            message = (
+                f"choices longer than a character, as {longer!r}, cannot be compared by chat completions"
+            )
+            raise ModelError(Problem(message, self.model, remedy=NO_CHOICES))
+        requests = (
+            Request(
+                i,
+                "chat/completions",
+                first_token_body(self.model, _messages(c), self.parameters),
+                partial(read_first_token, choices=choices[i]),
+            )
+            for i, c in enumerate(conversations)
+        )
+        return self._ask(requests, len(conversations))
 
     def _ask(self, requests: Iterator[Request[Any]], total: int) -> Iterator[tuple[int, Any]]:
         return ask(self.url, self._secret, requests, total, self.limits, proxy=proxy_of(self.url))

@@ -34,7 +34,7 @@ OVER_BUDGET = "over_budget"
 class Asked:
     """What became of the requests so far: put to the model, found in the store, asked twice at once, failed.
 
-    `requests` is what a server gets for all of them if none is in the store: one each, and one more for each choice.
+    `requests` is what a server gets for all of them if none is in the store; for choices it may be several each.
     """
 
     requests: int = 0
@@ -118,7 +118,7 @@ class StoredEngine:
             return self.engine.scores([conversations[i] for i in which], [choices[i] for i in which])
 
         def dearest(i: int) -> tuple[int, int]:
-            prompts = 1 + len(choices[i])
+            prompts = self.engine.requests_for(choices[i])
             return prompts * _bytes(requests[i]["shown"]) + sum(map(_bytes, choices[i])), prompts
 
         return self._through(requests, ask, dearest, _scores_row, _scores, progress)
@@ -165,7 +165,10 @@ class StoredEngine:
         from_json: Callable[[Any], Answer],
         progress: Progress | None,
     ) -> list[Answer | Failure]:
-        self.counts.requests += sum(1 + len(request.get("choices", ())) for request in requests)
+        self.counts.requests += sum(
+            self.engine.requests_for(request["choices"]) if "choices" in request else 1
+            for request in requests
+        )
         keys = [key_of(request) for request in requests]
         kept = self.store.get(list(dict.fromkeys(keys)))
         found: dict[str, Answer | Failure] = {key: from_json(row) for key, row in kept.items()}
@@ -260,11 +263,13 @@ def _bytes(text: str) -> int:
 
 def _scores_row(scores: Scores) -> dict[str, Any]:
     tokens, read = (scores.tokens, scores.prompt_tokens) if isinstance(scores, CountedScores) else (0, 0)
-    return {"scores": list(scores), "tokens": tokens, "prompt_tokens": read}
+    told = [value if math.isfinite(value) else None for value in scores]  # JSON knows no −∞
+    return {"scores": told, "tokens": tokens, "prompt_tokens": read}
 
 
 def _scores(row: Any) -> Scores:
-    return CountedScores.of(map(float, row["scores"]), row["tokens"], row["prompt_tokens"])
+    scores = (-math.inf if value is None else float(value) for value in row["scores"])
+    return CountedScores.of(scores, row["tokens"], row["prompt_tokens"])
 
 
 def whole(answers: Sequence[Answer | Failure]) -> list[Answer]:

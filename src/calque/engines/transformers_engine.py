@@ -116,6 +116,10 @@ class TransformersEngine:
             asked = [Asked(prompts[i], answers[i]) for i in batch]
             yield from zip(batch, score_choices(self.model, asked, self.stop_id), strict=True)
 
+    def requests_for(self, choices: Sequence[str]) -> int:
+        """As many as texts: the prompt and each choice."""
+        return 1 + len(choices)
+
     def _choice_batches(
         self, prompts: Sequence[Sequence[int]], answers: Sequence[list[list[int]]], which: Sequence[int]
     ) -> Iterator[list[int]]:

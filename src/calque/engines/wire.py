@@ -21,7 +21,9 @@ class WrongAnswerError(ValueError):
     """The body is JSON, but no answer."""
 
 
-class _Usage(BaseModel):
+class Usage(BaseModel):
+    """What an answer cost in tokens, as far as the server says."""
+
     prompt_tokens: int = Field(0, ge=0)
     completion_tokens: int | None = Field(None, ge=0)
 
@@ -30,14 +32,16 @@ class _Message(BaseModel):
     content: str | None
 
 
-class _ChatChoice(BaseModel):
+class ChatChoice(BaseModel):
+    """An answer in a chat."""
+
     message: _Message
     finish_reason: str | None = None
 
 
 class _Chat(BaseModel):
-    choices: list[_ChatChoice] = Field(min_length=1)
-    usage: _Usage | None = None
+    choices: list[ChatChoice] = Field(min_length=1)
+    usage: Usage | None = None
 
 
 class _LogProbabilities(BaseModel):
@@ -53,7 +57,7 @@ class _TextChoice(BaseModel):
 
 class _Text(BaseModel):
     choices: list[_TextChoice] = Field(min_length=1)
-    usage: _Usage | None = None
+    usage: Usage | None = None
 
 
 def chat_body(
@@ -141,7 +145,7 @@ def read_echo(data: Any) -> Echo:
     """
     found = _Text.model_validate(data)
     told = found.choices[0].logprobs
-    usage = found.usage or _Usage()
+    usage = found.usage or Usage()
     length = usage.prompt_tokens or len(told.tokens if told else ()) - 1
     if told is None or length < 1 or len(told.tokens) < length:
         message = "the server tells no log-probabilities of a prompt, so that choices cannot be compared"
@@ -177,13 +181,18 @@ def _drawn(sampling: Sampling | None) -> dict[str, Any]:
     return {"temperature": sampling.temperature, "top_p": sampling.top_p, "seed": sampling.seed, **top_k}
 
 
-def _completion(text: str, reason: str | None, usage: _Usage | None) -> Completion | Failure:
+def withheld(tokens: int, read: int) -> Failure:
+    """The failure where a filter keeps an answer back, which may have been written and cost so much."""
+    return Failure("withheld", "the server's filter of contents withholds the answer", tokens, read)
+
+
+def _completion(text: str, reason: str | None, usage: Usage | None) -> Completion | Failure:
     tokens = usage.completion_tokens if usage is not None else None
     if tokens is None:
         tokens = math.ceil(len(text) / CHARACTERS_PER_TOKEN)
     read = usage.prompt_tokens if usage is not None else 0
     if reason == WITHHELD:
-        return Failure("withheld", "the server's filter of contents withholds the answer", tokens, read)
+        return withheld(tokens, read)
     if reason not in ("stop", "length", None):
         raise WrongAnswerError(f"the answer ended for another reason: {reason}")
     return Completion(text.strip(), tokens, reason == "stop", read)

@@ -62,6 +62,11 @@ class ServerModel(Form):
         """Whether it tells log-likelihoods of choices."""
         return self.template != "chat" and self.echo
 
+    @property
+    def rates(self) -> bool:
+        """Whether it tells those of ratings, which are a character each."""
+        return self.template == "chat" or self.echo
+
 
 class LocalModel(Form):
     """A model in this process."""

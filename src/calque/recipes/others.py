@@ -89,11 +89,10 @@ def engines_of_rounds(recipe: Recipe, finder: Finder) -> None:
             remedy = f"say engines.{name}.price={{read: …, written: …}}"
             message = f"what {name} costs is not known"
             finder.problems.append(finder.places.problem((*loc, "budget"), message, remedy))
-        elif role == "rating" and isinstance(engine, ServerModel) and not engine.compares:
-            by = "by chat completions" if engine.template == "chat" else "without echo"
-            message = f"{name} answers {by}, which does not tell how likely each rating is"
+        elif role == "rating" and isinstance(engine, ServerModel) and not engine.rates:
+            message = f"{name} answers without echo, which does not tell how likely each rating is"
             remedy = (
-                f"say engines.{name}.template=plain where the server offers /completions with echo, or name a model of "
+                f"leave engines.{name}.template out where the server tells top_logprobs of chats, or name a model of "
                 "this machine"
             )
             finder.problems.append(finder.places.problem((*loc, "engine"), message, remedy))

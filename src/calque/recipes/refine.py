@@ -42,8 +42,8 @@ class Rater(Elsewhere):
 
     engine: Name | None = Field(
         None,
-        description="name of one of `engines`, which must tell log-likelihoods: a model here, or a server whose /completions "
-        "has echo, with a template; null = an evaluator tuned on pseudo-ratings",
+        description="name of one of `engines`, which must tell log-likelihoods: a model here, a server whose chats have "
+        "top_logprobs, or with a template one whose /completions has echo; null = an evaluator tuned on pseudo-ratings",
     )
 
 
