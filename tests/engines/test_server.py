@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse, Response
 from tests.loopback import FAULTS, Proxy, Seen, model_app, served
 
-from calque.engines import Completion, Failure, Sampling
+from calque.engines import Completion, Failure, Sampling, asking
 from calque.engines.asking import Limits
 from calque.engines.loading import ModelFiles, load_model, load_tokenizer
 from calque.engines.price import Price, Purse
@@ -286,6 +286,38 @@ def test_what_failed_is_told_and_alone_asked_again(
         again = StoredEngine(ServerEngine(front, "m", limits=one), store)
         assert again.complete(asked, max_new_tokens=4) == engine.complete(asked, max_new_tokens=4)
         assert (again.counts.asked, again.counts.from_store) == (4, 16)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "no_answer_in_it"),
+        (b"[" * 100_000, "no_answer_in_it"),  # deeper than `json` goes
+        (b"\xff\xfe\x00", "no_answer_in_it"),
+        (b"[]", "no_answer_in_it"),
+        (b'data: {"choices": [{"delta": {"content": "j', "no_answer_in_it"),  # half a stream
+        (b" " * 200_000, "too_large"),
+    ],
+)
+def test_a_body_that_is_no_answer_fails_alone_and_is_tried_again(
+    body: bytes, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "LARGEST", 150_000)
+    app, count = FastAPI(), itertools.count()
+
+    @app.post("/v1/chat/completions")
+    def chat(asked: dict[str, Any]) -> Response:
+        if asked["messages"][-1]["content"] == "good":
+            return JSONResponse({"choices": [{"message": {"content": "ja"}, "finish_reason": "stop"}]})
+        next(count)
+        return Response(body)
+
+    with served(app) as url:
+        made = ServerEngine(url, "m", limits=Limits(concurrency=1, attempts=3, timeout=60.0, wait=0.001))
+        bad, good = (a for _, a in made.answers([ask("bad"), ask("good")], max_new_tokens=1))
+    assert isinstance(bad, Failure)
+    assert (bad.reason, good) == (reason, Completion("ja", 1, True))
+    assert next(count) == 3
 
 
 def test_a_server_s_wait_is_honoured_and_too_long_a_wait_is_not_waited_for() -> None:

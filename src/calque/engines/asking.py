@@ -1,7 +1,7 @@
 """Many requests to a server at once, so many at a time; each tried again while that may help, and answered or failed once.
 
-Tried again are 408, 429 and 5xx (a `Retry-After` is honoured), time-outs, broken connections, bodies that are cut off or no
-answer. Refused requests (other 4xx) fail at once, and a refused key ends it all. When nothing but failures
+Tried again are 408, 429 and 5xx (a `Retry-After` is honoured), time-outs, broken connections, bodies that are cut off, without
+end, or no answer. Refused requests (other 4xx) fail at once, and a refused key ends it all. When nothing but failures
 comes, the rest is not asked.
 """
 
@@ -38,6 +38,9 @@ BEYOND = re.compile(
 )  # in how all of them refuse a prompt that is too long
 QUOTED = 300  # characters of what a server said
 CONNECT = 10.0  # seconds
+LARGEST = (
+    1 << 26
+)  # bytes of a body; a prompt of 100,000 tokens sent back with its log-probabilities has a tenth of it
 HOPELESS = 8  # requests that failed, each after all its tries, when none was answered
 REFUSED = 32  # requests that the server refused, when none was answered
 
@@ -247,7 +250,7 @@ class _Asker(Generic[Answer]):
                 asyncio.timeout(seconds),
                 session.post(url, data=data, allow_redirects=False) as response,
             ):
-                came = await response.read()
+                came = await _body(response)
         except TimeoutError:
             if seconds < self.limits.timeout:
                 return self._out_of_time()
@@ -262,7 +265,7 @@ class _Asker(Generic[Answer]):
             return self._refused(response.status, said, response.headers.get("retry-after", ""), request)
         try:
             return request.read(json.loads(came))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:  # nested too deep for `json`, it is no answer either
             detail = str(error).replace("\n", " ")
             raise _TryError(Failure("no_answer_in_it", self._quoted(detail))) from None
 
@@ -301,6 +304,16 @@ class _Asker(Generic[Answer]):
         """What a server said, shortened, the key struck out."""
         text = text.replace(self.secret, "[key]") if self.secret else text
         return text[:QUOTED]
+
+
+async def _body(response: aiohttp.ClientResponse) -> bytes:
+    """A body to its end. Of one that has none no more is held than `LARGEST`: its try has failed."""
+    came = bytearray()
+    async for piece in response.content.iter_any():
+        came += piece
+        if len(came) > LARGEST:
+            raise _TryError(Failure("too_large", f"the answer has more than {LARGEST:,} bytes"))
+    return bytes(came)
 
 
 def _retry_after(value: str) -> float | None:
