@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from calque.engines import Failure
-from calque.engines.wire import Echo, WrongAnswerError, likelihood, read_echo
+from calque.engines import Completion, Failure
+from calque.engines.wire import Echo, WrongAnswerError, likelihood, read_chat, read_completion, read_echo
 from calque.errors import EngineError
 
 
@@ -69,3 +70,13 @@ def test_an_echo_of_what_was_written_alone_is_refused() -> None:
         read_echo({"choices": [{"text": "x", "finish_reason": "length"}]})
     with pytest.raises(WrongAnswerError):
         read_echo(body(["a", "b"], [None], 2))
+
+
+def test_half_a_character_comes_as_in_this_process_and_a_whole_one_as_it_is() -> None:
+    """A server that cuts an answer by UTF-16 leaves the first half of U+1F98A."""
+    cut, whole = json.loads(r'["La volpe \ud83e", "La volpe \ud83e\udd8a"]')
+    usage = {"completion_tokens": 4}
+    for text, expected in ((cut, "La volpe \ufffd"), (whole, "La volpe \U0001f98a")):
+        chat = {"choices": [{"message": {"content": text}, "finish_reason": "stop"}], "usage": usage}
+        plain = {"choices": [{"text": text, "finish_reason": "stop"}], "usage": usage}
+        assert read_chat(chat) == read_completion(plain) == Completion(expected, 4, True)

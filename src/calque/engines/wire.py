@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from calque.errors import EngineError, Problem
 
 WITHHELD = "content_filter"
 CHARACTERS_PER_TOKEN = 4  # where a server does not say how many tokens it wrote
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 NO_ECHO = "say echo: false, and what is written is scored alone; vLLM and SGLang have it, llama.cpp does not"
 
 
@@ -195,4 +197,5 @@ def _completion(text: str, reason: str | None, usage: Usage | None) -> Completio
         return withheld(tokens, read)
     if reason not in ("stop", "length", None):
         raise WrongAnswerError(f"the answer ended for another reason: {reason}")
-    return Completion(text.strip(), tokens, reason == "stop", read)
+    # Half a surrogate pair is a character that was cut in two; no file can hold it. In this process a tokenizer writes U+FFFD.
+    return Completion(_HALF_PAIR.sub("\ufffd", text).strip(), tokens, reason == "stop", read)
