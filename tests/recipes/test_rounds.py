@@ -19,6 +19,7 @@ from calque.recipes.reading import read_recipe
 from calque.recipes.rounds import Rounds, stop_of
 from calque.recipes.runner import Prepared, prepare, run
 from calque.reports.folder import read_run
+from calque.reports.page import write_report
 from calque.reports.verdict import verdict
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -161,11 +162,14 @@ def test_the_recipe_goes_through_and_is_cached(project: Path) -> None:
 
 
 def test_an_evaluator_that_learnt_nothing_ends_the_run_and_says_so(project: Path) -> None:
-    with pytest.raises(
-        RunError, match="the evaluator of round 1 is of no use: it does not tell the worst from the best"
-    ):
+    why = "it does not tell the worst from the best"
+    with pytest.raises(RunError, match=f"the evaluator of round 1 is of no use: {why}"):
         run(prepared(project, "curate.refine.match_lengths=false"), project / "run")
     assert not (project / "run" / "steps" / "rate-1-it").exists()
+    assert not (project / "run" / "steps" / "measure-1").exists(), "it is measured again where more is given"
+    page = write_report([project / "run"], project / "report.html").read_text("utf-8")
+    for text in ("This run is not finished: measure-1", "calibration error", "round 1, middle and best", why):
+        assert text in page
 
 
 def test_it_stops_by_itself_and_the_last_round_counts(project: Path) -> None:
@@ -179,6 +183,8 @@ def test_it_stops_by_itself_and_the_last_round_counts(project: Path) -> None:
         "no more rounds after round 1: the evaluator cannot tell level 2 from 3" in n
         for n in manifest["notes"]
     )
+    assert (manifest["rounds"]["full"], manifest["rounds"]["measured"]) == (1, 1)
+    assert manifest["rounds"]["why"].startswith("round 1: the evaluator cannot tell level 2 from 3")
     assert "rate-1-it" in next(s for s in manifest["steps"] if s["name"] == "select-refined-it")["after"]
     assert done.steps == len(steps)
     assert run(prepared(project, *loose), project / "run").done == 0

@@ -33,7 +33,21 @@ def test_rounds_by_hand(run_folder: Path) -> None:
     assert (one.number, one.n, dict(one.kept), dict(one.overlap)) == (1, 120, {"it": 200}, {"it": 0.25})
     assert [auc.name for auc in one.aucs] == ["worst and best", "worst and middle", "middle and best"]
     assert one.aucs[2].at == (71.43, 57.14, 85.71)  # 0.8, 0.7 and 0.9 between 0.3 and 1
-    assert two.stop.startswith("the evaluator cannot tell")
+    assert one.follows == "round 2"
+    assert two.follows.startswith("the evaluator cannot tell")
+
+
+def test_what_follows_the_last_round(run_folder: Path) -> None:
+    """Of a run that is under way it is not known; of one that ended it is what the manifest says."""
+    place = with_rounds(run_folder) / "steps/measure-2/quality.json"
+    place.write_text(json.dumps(json.loads(place.read_text()) | {"stop": ""}))
+    assert read_run(run_folder).rounds[1].follows == "not known yet"
+    manifest = json.loads((run_folder / "manifest.json").read_text("utf-8"))
+    settled = "round 2: the selection has settled: 97% of it was selected in the round before"
+    for why, follows in ((settled, f"no more rounds after {settled}"), ("", "none: no more were asked for")):
+        rounds = {"full": 2, "measured": 2, "why": why}
+        (run_folder / "manifest.json").write_text(json.dumps(manifest | {"rounds": rounds}))
+        assert [one.follows for one in read_run(run_folder).rounds] == ["round 2", follows]
 
 
 def test_the_page_shows_them_and_only_where_there_are_any(run_folder: Path, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -88,6 +88,7 @@ def _manifest(resolved: Resolved, workshop: Workshop, records: Mapping[str, Reco
             for system in resolved.systems
             for way in system.answers
         ],
+        **_rounds(resolved),
         "comparisons": [list(pair) for pair in recipe.comparisons],
         "steps": [
             {
@@ -104,6 +105,11 @@ def _manifest(resolved: Resolved, workshop: Workshop, records: Mapping[str, Reco
         ],
         "notes": [*resolved.notes, *_fewer(records)],
     }
+
+
+def _rounds(resolved: Resolved) -> dict[str, Any]:
+    """Of a recipe with rounds of refinement, how many were carried out and measured, and why not more (empty: none was asked for)."""
+    return {"rounds": asdict(resolved.rounds)} if resolved.rounds.measured else {}
 
 
 def _served(system: ResolvedSystem) -> dict[str, Any]:

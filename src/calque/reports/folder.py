@@ -72,7 +72,7 @@ def read_run(folder: Path) -> Run:
         asked={key: counts[name] for key, name in asked.items() if name in counts},
         answer_files={key: places[name] / "answers.jsonl" for key, name in asked.items()},
         ratings=read_ratings(folder),
-        rounds=read_rounds(places),
+        rounds=read_rounds(places, _ended(row)),
         diversity=read_diversity(places),
         judged=tuple(pair for place in judging if (pair := read_judged(place))),
         judge_quality=tuple(known for place in judging if (known := read_quality(place))),
@@ -140,6 +140,12 @@ def _manifest(row: Mapping[str, Any], scores: tuple[Score, ...], steps: tuple[St
         comparisons=tuple((str(first), str(second)) for first, second in row.get("comparisons", [])),
         notes=tuple(str(note) for note in row.get("notes", [])),
     )
+
+
+def _ended(row: Mapping[str, Any]) -> str | None:
+    """Why there were no more rounds of refinement; None where the manifest does not say."""
+    rounds = row.get("rounds") or {}
+    return str(rounds["why"]) if "why" in rounds else None
 
 
 def _served(row: Mapping[str, Any] | None) -> str:

@@ -36,7 +36,7 @@ class Auc:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One round: its evaluator on `n` held-out rows; of each language what was kept, and the share kept before."""
+    """One round: its evaluator on `n` held-out rows; of each language what was kept, and the share kept before; what follows."""
 
     number: int
     n: int
@@ -45,17 +45,24 @@ class Round:
     aucs: tuple[Auc, ...]
     kept: Mapping[str, int]
     overlap: Mapping[str, float]
-    stop: str
+    follows: str
 
 
-def read_rounds(places: Mapping[str, Path]) -> tuple[Round, ...]:
-    """The rounds whose evaluator is measured, by the folders of steps; none where there are none."""
+def read_rounds(places: Mapping[str, Path], ended: str | None = None) -> tuple[Round, ...]:
+    """The rounds whose evaluator is measured, by the folders of steps; none where there are none.
+
+    `ended` is why there are not more of them: empty where no more were asked for, None where that is not known yet.
+    """
     numbers = sorted(int(found[1]) for name in places if (found := re.fullmatch(r"measure-(\d+)", name)))
-    rounds = (_round(number, places) for number in numbers)
+    follows = {number: f"round {number + 1}" for number in numbers[:-1]}
+    if ended is not None:
+        last = f"no more rounds after {ended}" if ended else "none: no more were asked for"
+        follows |= dict.fromkeys(numbers[-1:], last)
+    rounds = (_round(number, places, follows.get(number, "not known yet")) for number in numbers)
     return tuple(found for found in rounds if found is not None)
 
 
-def _round(number: int, places: Mapping[str, Path]) -> Round | None:
+def _round(number: int, places: Mapping[str, Path], follows: str) -> Round | None:
     path = places[f"measure-{number}"] / "quality.json"
     row = read_object(path)
     if not row:
@@ -75,7 +82,7 @@ def _round(number: int, places: Mapping[str, Path]) -> Round | None:
             tuple(_auc(pair, row["auc"][pair], style) for style, pair in enumerate(PAIRS)),
             {code: int(one["kept"]) for code, one in counts.items() if one},
             {code: float(one["overlap"]) for code, one in counts.items() if "overlap" in one},
-            str(row["stop"]),
+            str(row["stop"]) or follows,
         ),
         path,
     )

@@ -62,7 +62,11 @@ class Measure:
         return ""
 
     def carry_out(self, work: Work) -> dict[str, Any]:
-        """Write quality.json and counts.json. Raises `RunError` for an evaluator that does not tell the worst from the best."""
+        """Write quality.json and counts.json.
+
+        Raises `RunError` for an evaluator that does not tell the worst from the best; quality.json is written all the same,
+        so that the report of the unfinished run shows it.
+        """
         from calque.curation.evaluator import fault, quality
         from calque.curation.rounds import cannot_tell
 
@@ -78,23 +82,28 @@ class Measure:
         except ValueError as wrong:
             message = f"the evaluator of round {self.round} cannot be measured: {wrong} that fits the model's context"
             raise RunError(Problem(message, remedy="give more seed pairs, or shorter ones")) from None
-        if reason := fault(found, self.refine.least_auc):
-            message = f"the evaluator of round {self.round} is of no use: {reason}"
-            remedy = (
-                "let another model rate, or ask less of it (curate.refine.least_auc)"
-                if isinstance(self.evaluator, Other)
-                else "tune it longer or on more (curate.refine.evaluator, held_out, worst, more seed pairs), or ask less of it "
-                "(curate.refine.least_auc): what it rates best would be no better than what is drawn at random"
-            )
-            raise RunError(Problem(message, remedy=remedy))
-        stop = cannot_tell(found)
+        bad = fault(found, self.refine.least_auc)
+        stop = bad or cannot_tell(found)
         write_json(work.folder / "quality.json", {"round": self.round, **found.to_row(), "stop": stop})
+        if bad:
+            raise RunError(self._of_no_use(bad))
         reasons = ["prompt_too_long" if r is None else r.reason for r in ratings if not isinstance(r, Rating)]
         dropped = {reason: reasons.count(reason) for reason in sorted(set(reasons))}
         counts = {"rows": len(rows), "kept": len(given), "dropped": dropped}
         write_json(work.folder / "counts.json", counts)
         work.progress(len(rows), len(rows))
         return {**counts, "stop": stop}
+
+    def _of_no_use(self, why: str) -> Problem:
+        message = f"the evaluator of round {self.round} is of no use: {why}"
+        remedy = (
+            "let another model rate, or ask less of it (curate.refine.least_auc)"
+            if isinstance(self.evaluator, Other)
+            else "tune it longer or on more (curate.refine.evaluator, held_out, worst, more seed pairs), or ask less of it "
+            "(curate.refine.least_auc): what it rates best would be no better than what is drawn at random"
+        )
+        shown = "`calque report` on the run's folder shows its accuracy and calibration, and how far it tells the other levels apart"
+        return Problem(message, remedy=f"{remedy}\n    {shown}")
 
     def _rated(self, pairs: list[CrossLingualPair], work: Work) -> Sequence[Rating | Failure | None]:
         from calque.curation.rating import rate
