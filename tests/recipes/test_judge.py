@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
-from tests.loopback import served
+from tests.loopback import FAULTS, Proxy, served
 
 from calque.errors import EngineError, RecipeError, RunError
 from calque.recipes.checking import check
+from calque.recipes.judging import ServerModel
 from calque.recipes.reading import read_recipe
 from calque.recipes.runner import prepare
 from calque.recipes.runner import run as carry_out
@@ -132,6 +133,30 @@ def test_answers_are_judged_once_and_the_report_says_how(judged: Path, judge: Ju
     assert list(limited[1]) == [step]
     assert read(folder / "steps" / step / "rates.json")["n"] == 3
     assert len(judge.asked) == asked  # all of it was kept
+
+
+def test_with_thirty_per_cent_faults_every_verdict_arrives_once(judged: Path, judge: Judge) -> None:
+    faults = tuple(fault for fault in FAULTS if fault != "stall")  # a busy machine stalls by itself
+    proxy = Proxy(share=0.3, faults=faults)
+    direct = read_recipe(str(judged / "recipe.yaml"), ()).recipe.engines["big"]
+    assert isinstance(direct, ServerModel)
+    with served(proxy.app(direct.server)) as front:
+        folder, done, _ = run(
+            judged, f"engines.big.server={front}", "engines.big.attempts=12", "engines.big.concurrency=32"
+        )
+    steps = [folder / "steps" / name for name in done if name.startswith("judge")]
+    verdicts = [
+        json.loads(line)
+        for step in steps
+        for line in (step / "verdicts.jsonl").read_text("utf-8").splitlines()
+    ]
+    assert len({row["item"] for row in verdicts}) == len(verdicts) > 6
+    assert all(row["winner"] and "failure" not in row for row in verdicts)
+    asked = len(judge.asked)
+    assert len(set(judge.asked)) == asked, "nothing is asked twice"
+    assert set(proxy.met) == set(faults)
+    assert proxy.requests == asked + proxy.met.total()
+    assert run(judged)[1] == {}
 
 
 def test_where_no_verdict_comes_the_run_says_so_and_asks_only_that_again(judged: Path, judge: Judge) -> None:
