@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO ?= runs/demo
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: demo real test test-all setup check format clean newcomer benchmarks
+.PHONY: demo real test test-all setup check format clean newcomer benchmarks references
 .DEFAULT_GOAL := test
 
 setup: $(VENV)/.ready
@@ -41,6 +41,11 @@ test-all: check
 # Hours on two cores; the peers (benchmarks/requirements.txt) go into an environment of their own.
 benchmarks: .bench/.ready
 	.bench/bin/python benchmarks/all.py
+
+# Our scores against the official rules and lm-evaluation-harness, on official files: make references DATA=FOLDER
+references: .bench/.ready
+	@test -n "$(DATA)" || { echo "say where the files are: make references DATA=FOLDER"; exit 2; }
+	.bench/bin/python benchmarks/references.py "$(DATA)"
 
 .bench/.ready: pyproject.toml benchmarks/requirements.txt
 	@test -x .bench/bin/python || $(PYTHON) -m venv .bench

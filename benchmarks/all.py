@@ -4,7 +4,7 @@
 
 Each runs with its defaults, one after the other; on two cores all of them take some hours, `--quick` some minutes, with
 sizes that show that they run and nothing else. What fails is told and does not end the rest. Those that need files
-(harness, identification, ifeval) or a GPU (gpu.sh) are started by hand.
+(harness, identification; references.py) or a GPU (gpu.sh) are started by hand.
 """
 
 from __future__ import annotations

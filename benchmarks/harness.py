@@ -184,8 +184,14 @@ def compare(name: str, ours: Path, theirs: dict[str, Any], prompts: dict[str, st
                 f"{name}: the prompt of {id_} is another one there:\n{sample['arguments'][0][0]}"
             )
     if not BENCHMARKS[name].chooses:
-        same = [row["answer"] == samples[row["id"]]["filtered_resps"][0].strip() for row in rows]
-        return {"answers that agree": sum(same) / len(same)}
+        other = [
+            row["id"] for row in rows if row["answer"] != samples[row["id"]]["filtered_resps"][0].strip()
+        ]
+        if other:
+            raise SystemExit(
+                f"{name}: {len(other)} of {len(rows)} answers are others there: {', '.join(other[:5])}"
+            )
+        return {"answers that agree": 1.0}
     names = {"accuracy": "acc", "accuracy_choice": "acc", "accuracy_per_character": "acc_norm"}
     found: dict[str, Any] = {}
     for metric, called in names.items():
