@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from calque.corpora.hub import is_on_hub
 from calque.errors import Problem, RecipeError, UsageError
 from calque.evaluation.shots import ASKED
 from calque.recipes.document import Document, Loc, load
@@ -125,6 +126,8 @@ def _from_here(value: Any, folder: Path, loc: Loc) -> Any:
 
 
 def _is_path(value: str, loc: Loc) -> bool:
+    if is_on_hub(value):
+        return False
     if loc == ("model", "path"):
         return Path(value).expanduser().exists()  # else the id of a model on the hub
     if loc == ("model", "template"):

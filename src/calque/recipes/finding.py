@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from calque.corpora.files import expand
+from calque.corpora.hub import fetch, is_on_hub
 from calque.corpora.instruction_pairs import AlpacaPair, InstructionPairFiles
 from calque.corpora.pairs import PairFiles as Pairs
 from calque.corpora.passages import PassageFiles, has_known_form
@@ -42,9 +43,8 @@ class Finder:
         """Files and folders that the setting at `loc` names for the language `code`."""
         found: list[Path] = []
         for name in [names] if isinstance(names, str) else names:
-            path = self._path(name, code)
             try:
-                found += [path] if path.is_dir() else expand(path)
+                found += self._found(name, code)
             except DataError as error:
                 self.problems += [
                     self.places.problem(loc, f"{problem.file}: {problem.message}", problem.remedy)
@@ -166,13 +166,19 @@ class Finder:
     def not_in_english(self, names: Files) -> bool:
         """Whether `names` stand for a file of each language, and there is none for English."""
         given = [names] if isinstance(names, str) else names
-        return "{language}" in str(given) and not any(self._is_there(self._path(n, "en")) for n in given)
+        return "{language}" in str(given) and not any(self._is_there(name) for name in given)
 
-    def _is_there(self, path: Path) -> bool:
+    def _is_there(self, name: str) -> bool:
+        """Whether there is a file, or a folder, in English."""
         try:
-            return path.is_dir() or bool(expand(path))
+            return bool(self._found(name, "en"))
         except DataError:
             return False
 
-    def _path(self, name: str, code: str) -> Path:
-        return self.folder / Path(name.replace("{language}", code)).expanduser()
+    def _found(self, name: str, code: str) -> list[Path]:
+        """What a name stands for: a folder, files, or a file on the hub; none is a `DataError`."""
+        name = name.replace("{language}", code)
+        if is_on_hub(name):
+            return [fetch(name)]
+        path = self.folder / Path(name).expanduser()
+        return [path] if path.is_dir() else expand(path)

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from calque.corpora.hub import is_on_hub
 from calque.corpora.writing import write_text
 from calque.evaluation.shots import ASKED
 from calque.recipes.changes import NO_FILES
@@ -30,7 +31,7 @@ def relocated(read: Read, target: Path) -> dict[str, Any]:
     value: dict[str, Any] = read.recipe.model_dump(mode="json")
 
     def moved(name: Any) -> Any:
-        if name == ASKED:
+        if name == ASKED or (isinstance(name, str) and is_on_hub(name)):
             return name
         if isinstance(name, list):
             return [moved(one) for one in name]
