@@ -77,7 +77,17 @@ def test_a_seed_of_three_rows_is_refused_with_its_file(tmp_path: Path) -> None:
         seed_rows(SeedFiles("it", alpaca=(file,)), SeedRows(), 0, ledger)
     problem = refused.value.problems[0]
     assert problem.file == str(file)
-    assert "a seed of 3 rows is too small" in problem.message
+    assert problem.message == "a seed of 3 rows is too small to learn from: at least 10 are needed"
+
+
+def test_a_seed_that_is_no_text_is_refused_with_why_its_rows_were_put_aside(tmp_path: Path) -> None:
+    file = tmp_path / "s.jsonl"
+    file.write_bytes(b'{"instruction": "i", "output": "o"}\n' + b"\xff\n" * 12 + b"{\n")
+    with Ledger(tmp_path / "dropped.jsonl") as ledger, pytest.raises(DataError) as refused:
+        seed_rows(SeedFiles("it", alpaca=(file,)), SeedRows(), 0, ledger)
+    message = refused.value.problems[0].message
+    assert message.startswith("a seed of 1 row is too small")
+    assert message.endswith("(put aside: 1 × invalid_json, 12 × invalid_utf8)")
 
 
 def test_held_out_and_tuned_are_all_and_do_not_meet(tmp_path: Path) -> None:

@@ -37,6 +37,8 @@ def seed_rows(files: SeedFiles, rows: SeedRows, seed: int, ledger: Ledger) -> li
     if len(pairs) < LEAST:
         few = "row" if len(pairs) == 1 else "rows"
         message = f"a seed of {len(pairs)} {few} is too small to learn from: at least {LEAST} are needed"
+        if dropped := ledger.counts()["dropped"]:
+            message += f" (put aside: {', '.join(f'{n:,} × {reason}' for reason, n in dropped.items())})"
         remedy = (
             "give more, or leave the language out of sources.seed: it is then learnt from the others alone"
         )
