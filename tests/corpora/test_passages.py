@@ -246,6 +246,38 @@ def test_ten_megabytes_in_one_line_are_put_aside_and_not_held(
     assert found[1] == Passage("Uno.", "it", Provenance(name, 3))
 
 
+def squad(folder: Path, *contexts: str) -> Path:
+    paragraphs = [{"context": context} for context in contexts]
+    return file(folder, json.dumps({"data": [{"paragraphs": paragraphs}]}), "squad.json")
+
+
+def test_half_a_character_in_a_context_of_squad_is_put_aside(tmp_path: Path) -> None:
+    found = read(squad(tmp_path, "La \ud83e", "Uno."))
+    assert isinstance(found[0], Rejected)
+    assert (found[0].reason, found[0].detail) == ("invalid_utf8", "character 3: surrogates not allowed")
+    assert found[1] == Passage("Uno.", "it", Provenance("squad.json", 2))
+
+
+def test_ten_megabytes_in_one_row_of_a_document_are_put_aside(tmp_path: Path) -> None:
+    long = "x" * 10_000_000
+    rows = file(tmp_path, json.dumps([{"text": long}, {"text": "Uno."}]), "a.json")
+    for path in (rows, squad(tmp_path, long, "Uno.")):
+        large, small = read(path)
+        assert isinstance(large, Rejected)
+        assert (large.row, large.reason, len(large.raw)) == (1, "too_large", 500)
+        assert large.detail == "the text has 10,000,000 bytes; at most 2,000,000 are read"
+        assert small == Passage("Uno.", "it", Provenance(path.name, 2))
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.md", "a.html", "a.jsonl"])
+def test_a_file_with_nothing_in_it_is_told(tmp_path: Path, name: str) -> None:
+    empty, good = file(tmp_path, "\n", name), file(tmp_path, "Uno.", "good.txt")
+    first, second = read(empty, good)
+    assert isinstance(first, Rejected)
+    assert (first.file, first.row, first.reason) == (name, 1, "empty")
+    assert second == Passage("Uno.", "it", Provenance("good.txt", 1))
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

@@ -1,6 +1,7 @@
 """Native text to passages, as a stream: plain text, Markdown, HTML, JSON lines, SQuAD-form JSON, Parquet, zip archives.
 
-Text files may be packed (gzip, zstd). Of a file no more is held in memory than a passage, a page or a batch of rows.
+Text files may be packed (gzip, zstd). Of a file no more is held in memory than a passage, a page or a batch of rows;
+JSON in the form of SQuAD is read whole.
 """
 
 from __future__ import annotations
@@ -61,9 +62,9 @@ class PassageFiles:
 def read_passages(*sources: PassageFiles) -> Iterator[Passage | Rejected]:
     """The passages of all files, in order. Reading goes on behind a broken file, so that all are named at once.
 
-    Reasons: `empty`; `binary` (control characters: no text); `too_large` (over 2,000,000 bytes); `invalid_utf8`,
+    Reasons: `empty` (a passage, or a whole file); `binary` (control characters: no text); `too_large` (over 2,000,000 bytes); `invalid_utf8`,
     `invalid_json`, `missing_field`, `wrong_type`; `unknown_form` (a member of an archive that is no text). A file that is
-    broken, of no known form, or without any text is a `DataError`.
+    broken, of no known form, or whose rows have no field of text is a `DataError`.
     """
     problems: list[Problem] = []
     for files, path in ((source, path) for source in sources for path in source.paths):
@@ -82,6 +83,7 @@ def _read(path: Path, name: str, files: PassageFiles) -> Iterator[Passage | Reje
     code = language_of(files.language).code
     form = form_of(path)
     markup = _PLAIN.get(form, "none") if files.markup == "auto" else files.markup
+    text: Text | Rejected | None = None
     for text in _texts(path, form, markup, files):
         if isinstance(text, Rejected):
             yield replace(text, file=name)
@@ -91,6 +93,8 @@ def _read(path: Path, name: str, files: PassageFiles) -> Iterator[Passage | Reje
             yield wrong or Passage(
                 part, code, Provenance(name, text.row, text.licence or files.licence), text.source
             )
+    if text is None:
+        yield Rejected(name, 1, "empty", "there is no text in the whole file")
 
 
 def _texts(path: Path, form: str, markup: str, files: PassageFiles) -> Iterator[Text | Rejected]:

@@ -84,8 +84,7 @@ def _decoded(path: Path, row: int, raw: bytes | None, about: Mapping[str, Any]) 
     if raw is None:
         return _text(path, row, None, about)
     if len(raw) > LARGEST:
-        detail = f"the text has {len(raw):,} bytes; at most {LARGEST:,} are read"
-        return Rejected(path.name, row, "too_large", detail, raw[:500].decode(errors="backslashreplace"))
+        return _too_large(path, row, len(raw), raw[:500].decode(errors="backslashreplace"))
     try:
         return _text(path, row, raw.decode(), about)
     except UnicodeDecodeError as wrong:
@@ -98,7 +97,19 @@ def _text(path: Path, row: int, value: object, about: Mapping[str, Any]) -> Text
         return Rejected(path.name, row, "empty", "there is no text in it")
     if not isinstance(value, str):
         return Rejected(path.name, row, "wrong_type", "the text is not a string", str(value)[:500])
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError as wrong:  # half a surrogate pair, as JSON may spell it
+        detail = f"character {wrong.start}: {wrong.reason}"
+        return Rejected(path.name, row, "invalid_utf8", detail, ascii(value[:500]))
+    if size > LARGEST:
+        return _too_large(path, row, size, value[:500])
     return Text(value, row, _first(about, SOURCE_FIELDS), _first(about, LICENCE_FIELDS))
+
+
+def _too_large(path: Path, row: int, size: int, beginning: str) -> Rejected:
+    detail = f"the text has {size:,} bytes; at most {LARGEST:,} are read"
+    return Rejected(path.name, row, "too_large", detail, beginning)
 
 
 def _first(about: Mapping[str, Any], fields: Sequence[str]) -> str:
