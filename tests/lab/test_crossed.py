@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from calque.lab.prove.crossed import estimate, holm
+from calque.lab.prove.crossed import estimate, holm, ratio
 
 
 def test_an_interval_by_hand() -> None:
@@ -42,6 +42,19 @@ def test_verdicts_follow_the_interval() -> None:
     noise = random.normal(0, 0.1, (5, 200))
     assert estimate(noise + 0.3).verdict == "shown"
     assert estimate(noise - 0.3).verdict == "reversed"
+
+
+def test_a_share_of_a_baseline_by_hand() -> None:
+    method = np.array([[0.2, 0.4], [0.4, 0.6]])
+    # Of a baseline that is .8 everywhere the share is that of each cell, m/.8, and so is the interval.
+    found, alone = ratio(method, np.full((2, 2), 0.8)), estimate(method)
+    assert found is not None
+    assert (found.value, found.low, found.high) == pytest.approx((0.5, alone.low / 0.8, alone.high / 0.8))
+    # Of one that is twice the method in each cell the share is a half without doubt.
+    sure = ratio(method, 2 * method)
+    assert sure is not None
+    assert (sure.value, sure.low, sure.high) == pytest.approx((0.5, 0.5, 0.5))
+    assert ratio(method, np.zeros((2, 2))) is None
 
 
 def test_fewer_than_two_items_have_no_interval() -> None:

@@ -58,6 +58,7 @@ claims:
     paper: so it says
     family: reading
     method: two
+    as_share: true
     against: {as in the paper: one}
   - says: They are better at writing
     family: writing
@@ -207,6 +208,7 @@ def test_baselines_may_be_measured_by_another_family(runs: dict[int, Path]) -> N
         write_jsonl(path, ({**row, "group": "u" if n < 4 else "t"} for n, row in enumerate(rows)))
     first, *_ = findings_of([read_results(made, "it", runs, TRUTHS)])
     assert (first.method_value, first.baseline_value, first.items) == (1.0, 0.0, 4)
+    assert first.kept is None, "there is no share of nothing"
 
 
 def test_selections_are_compared_by_what_they_kept(runs: dict[int, Path], tmp_path: Path) -> None:
@@ -263,6 +265,8 @@ def test_a_claim_is_shown_where_its_interval_lies_above_nought(results: Results)
     assert reading.verdict == ("shown" if reading.low > 0 else "not shown")
     assert reading.p_corrected == pytest.approx(reading.p)  # the larger of two, so corrected for one
     assert reading.says == "More rows are <b>better</b>"
+    assert reading.kept == pytest.approx(0.85 / 0.35)
+    assert writing.kept is None
 
 
 def test_rows_say_what_was_measured(results: Results) -> None:
@@ -309,6 +313,7 @@ def test_the_page_stands_alone_and_every_figure_names_its_row(
     for name, row, shown in cited:
         value = rows[name][int(row) - 1]["value" if name == "results" else "effect"]
         assert shown.strip().replace("−", "-").lstrip("+") == f"{100 * value:.1f}", (name, row)
+    assert "one 35.0; 242.9% of it kept [" in text
     assert "Development." not in text
     assert "Values that the instructions cover" in text
     assert 'title="efforts.jsonl, row 1">6<' in text, "5.5 steps, the mean of two seeds"

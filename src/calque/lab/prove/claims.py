@@ -10,7 +10,7 @@ from typing import Any, get_args
 import numpy as np
 
 from calque.errors import Problem, RunError
-from calque.lab.prove.crossed import Estimate, Table, estimate, holm
+from calque.lab.prove.crossed import Estimate, Table, estimate, holm, ratio
 from calque.lab.prove.experiment import Claim, Experiment, Split
 from calque.lab.prove.measure import Key, Results
 
@@ -39,7 +39,8 @@ class Result:
 class Finding:
     """A claim under one way of comparing: the paired difference, and what may be said of it.
 
-    `p_corrected` is corrected for the number of findings of the experiment in the language (Holm 1979).
+    `p_corrected` is corrected for the number of findings of the experiment in the language (Holm 1979). `kept` is, where the
+    claim asks for it, the share of the baseline's value that the method has.
     """
 
     experiment: str
@@ -64,6 +65,9 @@ class Finding:
     seeds: int
     items: int
     verdict: str
+    kept: float | None = None
+    kept_low: float | None = None
+    kept_high: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +128,7 @@ def _findings(
             remedy = "mend the experiment: both must be measured by the claim's family, or by against_family"
             raise RunError(Problem(what, remedy=remedy))
         found = estimate(tables[0] - tables[1])
+        share = ratio(*tables) if claim.as_share else None
         yield Finding(
             experiment=experiment.name,
             language=language,
@@ -147,6 +152,9 @@ def _findings(
             seeds=found.seeds,
             items=found.items,
             verdict=found.verdict,
+            kept=None if share is None else share.value,
+            kept_low=None if share is None else share.low,
+            kept_high=None if share is None else share.high,
         )
 
 

@@ -54,6 +54,18 @@ def estimate(table: Table) -> Estimate:
     return _around(value, math.sqrt(variance), degrees, seeds, items)
 
 
+def ratio(method: Table, baseline: Table) -> Estimate | None:
+    """The mean of one table over that of another, of the same seeds and items; None where the latter is nought.
+
+    By linearising: a cell adds (m − Rb) / mean(b) to the ratio R, so that the interval covers seeds and items as above.
+    """
+    whole = float(baseline.mean())
+    if whole == 0:
+        return None
+    share = float(method.mean()) / whole
+    return estimate(share + (method - share * baseline) / whole)
+
+
 def _mean_squares(table: Table) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
     """Mean squares of seeds, items and the rest, with their degrees of freedom."""
     seeds, items = table.shape

@@ -44,6 +44,9 @@ class Claim(_Form):
     against_asked: Asked | None = Field(
         None, description="language of the questions to the baselines, where another; the items are the same"
     )
+    as_share: bool = Field(
+        False, description="also told is which share of the baseline's value the method keeps"
+    )
     split: Split = Field("all", description="items whose value instructions cover, or do not, or all")
     measure: Measure = Field(
         "score", description="right answers, or answers in the language that was asked for"
