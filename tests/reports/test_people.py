@@ -52,12 +52,14 @@ def test_the_recipe_says_which_system_is_the_baseline(open_run: Path, rate: Any)
     assert math.isnan(first.comparisons[0].alpha.value)
 
 
-def test_an_even_split_shows_no_difference(open_run: Path, rate: Any) -> None:
+def test_an_even_split_shows_no_difference(open_run: Path, rate: Any, tmp_path: Path) -> None:
     rate(**{f"o{i}": "12"[i % 2] for i in range(40)})
     found = people(read_run(open_run))
     assert found is not None
     assert found.comparisons[0].win_rate.value == 0.5
     assert found.comparisons[0].win_rate.verdict == "no difference shown"
+    page = write_report([open_run], tmp_path / "r.html").read_text("utf-8")
+    assert 'title="a win rate so far from 50 would have been found' in page
 
 
 def test_a_judge_is_held_against_what_most_raters_said(open_run: Path, rate: Any) -> None:

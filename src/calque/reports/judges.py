@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calque.agreement import Alpha, nominal_alpha
 from calque.reports.compare import Pair
-from calque.reports.people import Verdicts, WinRate
+from calque.reports.people import Verdicts
 from calque.reports.reading import number, read_object, read_rows
+from calque.reports.win_rates import WinRate, corrected
 
 if TYPE_CHECKING:
     from calque.reports.run import Run
@@ -97,7 +98,9 @@ def judges(run: Run) -> Judges | None:
     """The verdicts of a run, or None where nothing was judged."""
     if not run.judged and not run.judge_quality:
         return None
-    return Judges(tuple(_rows(run)), run.judge_quality, tuple(_agreement(run.judged, run.manifest.seed)))
+    return Judges(
+        _corrected([*_rows(run)]), run.judge_quality, tuple(_agreement(run.judged, run.manifest.seed))
+    )
 
 
 def verdicts_of(judged: Iterable[JudgedPair]) -> dict[str, Verdicts]:
@@ -108,6 +111,13 @@ def verdicts_of(judged: Iterable[JudgedPair]) -> dict[str, Verdicts]:
             key = (pair.benchmark, pair.language, item, pair.first, pair.second)
             found.setdefault(pair.judge, {})[key] = winner
     return dict(found)
+
+
+def _corrected(rows: Sequence[JudgeRow]) -> tuple[JudgeRow, ...]:
+    """Their tests corrected for being so many, those of unusable judges left out; means over languages are a family of their own."""
+    families = [None if row.usable is False else bool(row.language) for row in rows]
+    rates = corrected([row.win_rate for row in rows], families)
+    return tuple(replace(row, win_rate=rate) for row, rate in zip(rows, rates, strict=True))
 
 
 def _rows(run: Run) -> Iterator[JudgeRow]:

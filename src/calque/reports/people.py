@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,39 +9,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from calque.agreement import Alpha, nominal_alpha
-from calque.reports.compare import REPLICATES, Difference, Pair, Pairs, difference
+from calque.reports.compare import REPLICATES, Pair
 from calque.reports.ratings import SAME, Rating, standing
 from calque.reports.run import Run, System
+from calque.reports.win_rates import WinRate, corrected
 
 Key = tuple[str, str, str, str, str]  # benchmark, language, item, first and second system
 Verdicts = Mapping[Key, str]  # first, second or tie
-
-
-@dataclass(frozen=True, slots=True)
-class WinRate:
-    """Share of items won by the second system, ties half, and its 95% interval by bootstrap over the items.
-
-    An item that several raters rated counts once, by the mean of what they said.
-    """
-
-    value: float
-    low: float
-    high: float
-    n: int
-    verdict: str
-
-    @classmethod
-    def of(cls, pairs: Sequence[Pairs], seed: int) -> WinRate:
-        """From what share of its raters each item won for either system."""
-        found = difference(pairs, seed)
-        if found is None:
-            return cls(math.nan, math.nan, math.nan, 0, "too few to say")
-        value, low, high = ((bound + 1) / 2 for bound in (found.value, found.low, found.high))
-        return cls(value, low, high, found.n, _said(found))
-
-
-def _said(found: Difference) -> str:
-    return {"higher": "better", "lower": "worse"}.get(found.verdict, found.verdict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +68,14 @@ def people(run: Run, judges: Mapping[str, Verdicts] | None = None) -> People | N
     if not any(rating.rater for rating in found) and not gone:
         return None
     raters = tuple(sorted({rating.rater for rating in found} - {""}))
-    return People(tuple(_comparisons(run, found, judges or {})), raters, gone)
+    return People(_corrected([*_comparisons(run, found, judges or {})]), raters, gone)
+
+
+def _corrected(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
+    """Their tests corrected for being so many; means over languages are a family of their own."""
+    families = [bool(one.language) for one in comparisons]
+    rates = corrected([one.win_rate for one in comparisons], families)
+    return tuple(replace(one, win_rate=rate) for one, rate in zip(comparisons, rates, strict=True))
 
 
 def _comparisons(run: Run, ratings: Sequence[Rating], judges: Mapping[str, Verdicts]) -> Iterator[Comparison]:
