@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO ?= runs/demo
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: demo real test test-all setup check format clean newcomer benchmarks references
+.PHONY: demo xinstruction prove real test test-all setup check format clean newcomer benchmarks references
 .DEFAULT_GOAL := test
 
 setup: $(VENV)/.ready
@@ -19,6 +19,15 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 demo: setup
 	@$(BIN)/calque lab world build/lab --language it
 	@$(BIN)/calque run build/lab/crossalpaca.yaml out=$(DEMO)
+
+# X-Instruction in the lab, as `demo` is CrossAlpaca
+xinstruction: setup
+	@$(BIN)/calque lab world build/lab --language it
+	@$(BIN)/calque run build/lab/xinstruction.yaml out=runs/xinstruction
+
+# The page of the lab's experiments, half an hour of one core and more for each: make prove EXPERIMENT=xinstruction
+prove: setup
+	@$(BIN)/calque lab prove $(EXPERIMENT)
 
 # The whole of X-Instruction on real text in ten languages, with a small random model: make real DATA=FOLDER
 real: setup
