@@ -17,15 +17,15 @@ from calque.reports.counts import Counts
 from calque.reports.folder import read_run
 from calque.reports.layout import ANSWERED, Answered, Entry, Grid, Heading, layout
 from calque.reports.run import Run
-from calque.reports.verdict import unscored, verdict
+from calque.reports.verdict import english, unscored, verdict
 
 MOST_IN_LINE = 3  # differences with their intervals
 
 
 def score_table(folder: Path) -> RenderableType:
-    """The systems side by side on each benchmark's first metric, with paired differences and their intervals."""
+    """The systems side by side on each benchmark's first metric, with paired differences and their intervals; then in English."""
     run = read_run(folder)
-    return Group(_tables(run), *_no_room(run), *_served(run))
+    return Group(_tables(run), *_english(run), *_no_room(run), *_served(run))
 
 
 def show(folder: Path) -> RenderableType:
@@ -33,11 +33,21 @@ def show(folder: Path) -> RenderableType:
     run = read_run(folder)
     parts: list[RenderableType] = [Text(f"{run.manifest.recipe or run.name}: {folder}", style="bold")]
     parts += [Text(f"note: {note}", style="yellow") for note in (*run.manifest.notes, *_tuning_notes(run))]
-    return Group(*parts, _steps(run), _tables(run), *_no_room(run), *_served(run))
+    return Group(*parts, _steps(run), _tables(run), *_english(run), *_no_room(run), *_served(run))
 
 
 def _tuning_notes(run: Run) -> Iterator[str]:
     return (f"{name}: {note}" for name, lineage in run.lineage.items() for note in lineage.get("notes", ()))
+
+
+def _english(run: Run) -> Iterator[Text]:
+    """A line for each system that was asked in English: its scores, and what tuning cost or gained there."""
+    for row in english(run):
+        cells = []
+        for benchmark, (score, change) in row.cells.items():
+            moved = f" ({numbers.points(change.value)} {numbers.points_interval(change)})" if change else ""
+            cells.append(f"{benchmark} {numbers.percent(score.value)}{moved}")
+        yield Text(f"{row.system.name} in English: {', '.join(cells)}")
 
 
 def _no_room(run: Run) -> Iterator[Text]:
@@ -75,7 +85,9 @@ def _tables(run: Run) -> RenderableType:
     grids = layout(verdict(run))
     if not grids:
         return Text(unscored(run), style="dim")
-    text = "percent; differences in points, paired by question, with 95% intervals"
+    text = (
+        "percent; differences in points, paired by question, with 95% intervals; signatures in scores.jsonl"
+    )
     return Group(*(part for grid in grids for part in (_table(grid), "")), Text(text, style="dim italic"))
 
 
