@@ -12,6 +12,7 @@ from calque.engines.columns import Columns
 from calque.engines.decode import Decoder, make_decoder
 from calque.engines.loading import ModelFiles, load_model
 from calque.engines.passes import make_passes
+from calque.engines.stems import Stems
 from calque.engines.transformers_engine import TransformersEngine
 from calque.prompts.encoding import make_encoder
 from calque.records import Message
@@ -94,6 +95,63 @@ def test_after_columns_are_moved_a_longer_prompt_finds_room(
         for i, ids in enumerate([*written[: count + 1], *written[-len(others) :]]):
             end = ids.index(made.stop_id) + 1 if made.stop_id in ids else 12
             assert found[i] == ids[:end]
+
+
+def families() -> list[list[int]]:
+    """Six families of up to twenty prompts that have 20 to 33 tokens in common, and three prompts that are alone, in no order."""
+    made = []
+    for family in range(6):
+        stem = [3 + (7 * family + 5 * j) % 190 for j in range(20 + 13 * (family % 2))]
+        many = 20 if family == 2 else 2 + family
+        made += [[*stem, 200 + i, *(3 + (i * j) % 150 for j in range(i % 9))] for i in range(many)]
+    made += [[220 + i, *(3 + 7 * j * (i + 2) % 200 for j in range(12 + 9 * i))] for i in range(3)]
+    return [made[(17 * i) % len(made)] for i in range(len(made))]
+
+
+@pytest.mark.parametrize("architecture", ["llama", "qwen2", "gpt2"])
+def test_rows_that_share_stems_are_greedy(
+    foundry: Any, architecture: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stems are entered, joined, left and moved while others go on."""
+    model = load_model(ModelFiles("m", foundry.model(architecture, "bytes-bos")), dtype=torch.float32)
+    made = make_decoder(model, NEVER, make_passes(model))
+    assert made is not None
+    assert made.shares
+    monkeypatch.setattr("calque.engines.decode.SPARE", 2)
+    seen: list[tuple[int, int]] = []
+    keep = Stems.keep
+
+    def counted(self: Stems, standing: list[int]) -> None:
+        before = len(self.stems)
+        keep(self, standing)
+        seen.append((before, len(self.stems)))
+
+    monkeypatch.setattr(Stems, "keep", counted)
+    asked = families()
+    assert len(asked) == 46
+    often = [token for prompt in asked for token in plain(made, prompt, 8)[2:]]
+    made.stop_id = max(set(often), key=often.count)
+    wanted = {i: plain(made, prompt, 8) for i, prompt in enumerate(asked)}
+    assert {len(ids) for ids in wanted.values()} >= {8}
+    for places in (1, 3, 10, 40):
+        seen.clear()
+        assert dict(made.answers(asked, 8, places * 60)) == wanted
+        assert seen
+        assert places == 1 or any(after < before for before, after in seen)
+    sampling = Sampling(temperature=0.8, top_k=50, seed=3)
+    drawn = dict(made.answers(asked, 8, 600, sampling))
+    made.shares = False
+    assert dict(made.answers(asked, 8, 600, sampling)) == drawn
+
+
+def test_an_attention_out_of_the_ordinary_shares_nothing(
+    foundry: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load_model(ModelFiles("m", foundry.model("llama", "bytes-bos")), dtype=torch.float32)
+    monkeypatch.setattr("calque.engines.columns.out_of_the_ordinary", lambda _: True)
+    made = make_decoder(model, NEVER, make_passes(model))
+    assert made is not None
+    assert not made.shares
 
 
 def test_columns_by_hand() -> None:

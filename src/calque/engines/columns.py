@@ -10,7 +10,7 @@ takes up to four times what the two batched products take, on a CPU; on a GPU it
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers.cache_utils import Cache
@@ -18,19 +18,31 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from calque.engines.attention import out_of_the_ordinary, register
 
+if TYPE_CHECKING:
+    from calque.engines.stems import Stems
+
 NAME = "calque_one_token"
+SHARED = "_calque_shared"  # what keys carry: the stems of their rows, and of which layer they are
 
 
 class Columns(Cache):  # type: ignore[misc]
     """A cache of transformers' for `rows` rows in `width` columns, of which [first, end) are in use.
 
     No row that enters is longer than `longest`, or than those that are in; `width` is more than that, and than any row becomes.
+    With `stems` the columns hold what is a row's own, behind its stem.
     """
 
     def __init__(
-        self, rows: int, width: int, dtype: torch.dtype, device: torch.device, longest: int = 0
+        self,
+        rows: int,
+        width: int,
+        dtype: torch.dtype,
+        device: torch.device,
+        longest: int = 0,
+        stems: Stems | None = None,
     ) -> None:
         super().__init__(layers=[])
+        self.stems = stems
         self.longest = longest
         self.rows, self.width = rows, width
         self.keys: list[torch.Tensor] = []  # each [rows, groups, size, width]
@@ -47,15 +59,19 @@ class Columns(Cache):  # type: ignore[misc]
         keys, values = self.keys[layer_idx][:n], self.values[layer_idx][:n]
         keys[..., self.end - 1] = key[:, :, 0]
         values[:, :, self.end - 1] = value[:, :, 0]
-        return keys[..., self.first : self.end].transpose(2, 3), values[:, :, self.first : self.end]
+        found = keys[..., self.first : self.end].transpose(2, 3)
+        if self.stems is not None:
+            setattr(found, SHARED, (self.stems, layer_idx))
+        return found, values[:, :, self.first : self.end]
 
     def get_seq_length(self, layer_idx: int = 0) -> int:  # noqa: ARG002
         """Columns in use before the newest."""
         return self.end - 1 - self.first
 
     def mask(self) -> torch.Tensor:
-        """[rows, 1, 1, columns in use]: minus infinity where a row does not reach back so far."""
-        return self.hidden[: len(self.starts), :, :, self.first : self.end]
+        """[rows, 1, 1, stems' tokens and columns in use]: minus infinity where a row does not reach back so far."""
+        own = self.hidden[: len(self.starts), :, :, self.first : self.end]
+        return own if self.stems is None else torch.cat((self.stems.mask(), own), dim=-1)
 
     def advance(self) -> None:
         """Open the next column, in the room that older rows have left if there is none."""
@@ -94,6 +110,8 @@ class Columns(Cache):  # type: ignore[misc]
                 tensor[to] = tensor[of]
         self.starts = [self.starts[row] for row in standing]
         self.first = min(self.starts, default=0)
+        if self.stems is not None:
+            self.stems.keep(standing)
         return standing
 
     def _allocate(self, layers: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> None:
@@ -135,24 +153,34 @@ def one_token_attention(
 ) -> tuple[torch.Tensor, None]:
     """Attention over `query` [rows, heads, tokens, size] to `key` and `value` [rows, groups, columns, size].
 
-    One token on a CPU goes through two batched products, everything else through transformers' own function. Returns
-    [rows, tokens, heads, size].
+    One token on a CPU goes through two batched products, and two more to its stem where rows share some; everything else
+    goes through transformers' own function. Returns [rows, tokens, heads, size].
     """
     rows, heads, tokens, size = query.shape
     groups, columns = key.shape[1], key.shape[2]
+    shared: tuple[Stems, int] | None = getattr(key, SHARED, None)
     special = out_of_the_ordinary(options) or options.get("cache") is not None
     if tokens > 1 or special or query.device.type != "cpu" or attention_mask is None:
+        if shared is not None:
+            raise RuntimeError("stems are for plain attention of one token on a CPU")
         output, _ = sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout, scaling, **options
         )
         return output, None
     together = heads // groups  # heads that share keys and values
     scores = torch.bmm(query.reshape(rows * groups, together, size), key.transpose(2, 3).flatten(0, 1)).view(
-        rows, heads, 1, columns
+        rows, groups, together, columns
     )
+    if shared is not None:
+        stems, layer = shared
+        scores = torch.cat((stems.scores(layer, query.view(rows, groups, together, size)), scores), dim=-1)
     scores.mul_(scaling if scaling is not None else size**-0.5).add_(attention_mask)
-    weights = torch.softmax(scores, dim=-1).view(rows * groups, together, columns)
-    return torch.bmm(weights, value.flatten(0, 1)).view(rows, 1, heads, -1), None
+    weights = torch.softmax(scores, dim=-1)
+    own = weights[..., -columns:].reshape(rows * groups, together, columns)
+    output = torch.bmm(own, value.flatten(0, 1)).view(rows, groups, together, -1)
+    if shared is not None:
+        output = output + stems.sums(layer, weights[..., :-columns])
+    return output.view(rows, 1, heads, -1), None
 
 
 def install() -> None:

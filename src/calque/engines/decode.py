@@ -2,7 +2,7 @@
 
 Prompts run in falling length, those that begin alike one behind the other. Those that fit run together, in `passes` or
 padded on the left, and the head on their last positions only; their keys and values then stand in `Columns`, and each
-step runs the newest token of every row. A row that ends leaves at that step; waiting prompts, which are never longer than
+step runs the newest token of every row. What several begin with is kept once, in `Stems`. A row that ends leaves at that step; waiting prompts, which are never longer than
 the columns in use, enter once a quarter of the places is free. `generate` of transformers makes masks anew and lets the cache grow by copying it at every token, and
 keeps ended rows to the end of their batch.
 
@@ -12,7 +12,8 @@ Whether a model can be run so is found out by a probe: its logits must be those 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +28,7 @@ from calque.engines.drawing import Drawing
 from calque.engines.padding import padded, positions
 from calque.engines.passes import Passes, Rows, common
 from calque.engines.probing import are_those_alone, takes_ours
+from calque.engines.stems import Stem, Stems, stems_of
 
 LOGITS = 1 << 27  # held at a time: half a gigabyte in fp32
 SPARE = 64  # columns beyond the longest row, so that columns are moved seldom
@@ -79,16 +81,28 @@ class Decoder:
         self.model = model
         self.stop_id = stop_id
         self.passes = passes
+        self.shares = False  # whether rows may share stems
         install()
         model.set_attn_implementation(NAME)
 
     @torch.inference_mode()
     def agrees(self) -> bool:
-        """Whether two rows of unequal lengths get the logits that each gets alone, at their prompts and one token on."""
+        """Whether two rows of unequal lengths get the logits that each gets alone, at their prompts and one token on.
+
+        Where they also do with a stem that they share, rows may from now on.
+        """
+        if not self._agree(Columns(2, 9, self.model.dtype, self.model.device)):
+            return False
+        if self.passes is not None and self.model.device.type == "cpu":
+            columns = Columns(2, 9, self.model.dtype, self.model.device, stems=Stems(2, 3))
+            with suppress(RuntimeError):  # an attention that is out of the ordinary
+                self.shares = self._agree(columns, [Stem(0, 3), Stem(0, 3)])
+        return True
+
+    def _agree(self, cache: Columns, stems: Sequence[Stem] = ()) -> bool:
         size = self.model.config.get_text_config().vocab_size
         prompts = [[i % size for i in range(3, 3 + length)] for length in (7, 4)]
-        cache = Columns(2, 9, self.model.dtype, self.model.device)
-        found = [self._enter(cache, prompts)]
+        found = [self._enter(cache, prompts, stems)]
         now = [Answer(i, len(ids), [5 % size]) for i, ids in enumerate(prompts)]
         found.append(self._step(cache, now))
         for i, ids in enumerate(prompts):
@@ -116,15 +130,24 @@ class Decoder:
             like = [i for i in order if 4 * (len(prompts[i]) + max_new_tokens) >= longest]
             order = order[len(like) :]
             rows = min(max(1, tokens_at_a_time // longest), len(like))
-            cache = Columns(
-                rows, longest + SPARE, self.model.dtype, self.model.device, longest - max_new_tokens
-            )
             if self.passes is not None:
                 like = _alike_together(prompts, like)
+            stems = stems_of([prompts[i] for i in like]) if self.shares else []
+            cache = self._cache(rows, [len(prompts[i]) for i in like], stems, max_new_tokens)
             drawing = None if sampling is None else Drawing(sampling, (), self.model.device)
-            yield from self._run([(i, prompts[i]) for i in like], max_new_tokens, cache, drawing)
+            by_prompt = dict(zip(like, stems, strict=True)) if stems else {}
+            yield from self._run([(i, prompts[i]) for i in like], max_new_tokens, cache, drawing, by_prompt)
         if self.passes is not None:
             self.passes.forget()
+
+    def _cache(self, rows: int, lengths: list[int], stems: Sequence[Stem], max_new_tokens: int) -> Columns:
+        """Room for so many rows at a time of prompts of these lengths."""
+        parted = None
+        if stems:
+            parted = Stems(rows, max(stem.tokens for stem in stems))
+            lengths = [n - stem.tokens for n, stem in zip(lengths, stems, strict=True)]
+        width = max(lengths) + max_new_tokens + SPARE
+        return Columns(rows, width, self.model.dtype, self.model.device, max(lengths), parted)
 
     def _run(
         self,
@@ -132,6 +155,7 @@ class Decoder:
         max_new_tokens: int,
         cache: Columns,
         drawing: Drawing | None,
+        stems: Mapping[int, Stem],
     ) -> Iterator[tuple[int, list[int]]]:
         """Answers to numbered prompts, in their order."""
         waiting = prompts[::-1]
@@ -141,7 +165,8 @@ class Decoder:
             free = cache.rows - len(now)
             if waiting and free >= max(1, FREE * cache.rows):
                 entering = [waiting.pop() for _ in range(min(free, len(waiting)))]
-                logits.append(self._enter(cache, [ids for _, ids in entering]))
+                parted = [stems[i] for i, _ in entering if stems]
+                logits.append(self._enter(cache, [ids for _, ids in entering], parted))
                 now += [Answer(i, len(ids)) for i, ids in entering]
                 if drawing is not None:
                     drawing.add([ids for _, ids in entering])
@@ -174,10 +199,10 @@ class Decoder:
         places = torch.tensor([[answer.length + len(answer.written) - 1] for answer in now], device=device)
         return self._logits(newest, cache.mask(), places, cache)
 
-    def _enter(self, cache: Columns, prompts: list[list[int]]) -> torch.Tensor:
-        """Logits [rows, vocabulary] behind prompts, which then stand in the cache."""
+    def _enter(self, cache: Columns, prompts: list[list[int]], stems: Sequence[Stem] = ()) -> torch.Tensor:
+        """Logits [rows, vocabulary] behind prompts, which then stand in the cache, parted if they have stems."""
         if self.passes is not None:
-            return self._enter_in_passes(self.passes, cache, prompts)
+            return self._enter_in_passes(self.passes, cache, prompts, stems)
         ids, mask = padded(prompts, 0, self.model.device, left=True)
         own = DynamicCache(config=self.model.config)
         logits = self._logits(ids, mask, positions(mask), own)
@@ -185,14 +210,23 @@ class Decoder:
         return logits
 
     @staticmethod
-    def _enter_in_passes(passes: Passes, cache: Columns, prompts: list[list[int]]) -> torch.Tensor:
+    def _enter_in_passes(
+        passes: Passes, cache: Columns, prompts: list[list[int]], stems: Sequence[Stem]
+    ) -> torch.Tensor:
         rows = [np.array(prompt) for prompt in prompts]
         found = []
         for begin, end, trunk in passes.cut([Rows(len(row), [row]) for row in rows], LOGITS):
             own = rows[begin:end]
             logits, which, tree = passes.run(own, trunk, [1] * len(own))
             found.append(logits[torch.from_numpy(np.concatenate(which)).to(logits.device)])
-            cache.enter(passes.laid_out(tree), [len(row) for row in own])
+            paths = tree.paths
+            if cache.stems is not None:
+                parted = stems[begin:end]
+                new = cache.stems.lacking(parted)
+                layers = passes.laid_out([paths[i][: parted[i].tokens] for i in new]) if new else []
+                cache.stems.enter(layers, [parted[i] for i in new], parted)
+                paths = [path[stem.tokens :] for path, stem in zip(paths, parted, strict=True)]
+            cache.enter(passes.laid_out(paths), [len(path) for path in paths])
         return torch.cat(found)
 
     def _logits(

@@ -188,17 +188,17 @@ class Passes:
         """Let keys and values go."""
         self.trunk = Trunk()
 
-    def laid_out(self, tree: Tree) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """Keys and values [rows, groups, tokens, size], by layer, of the rows of the pass that has just run, padded on the left."""
-        longest = max(map(len, tree.paths))
-        places = np.zeros((len(tree.paths), longest), np.int64)
-        for i, path in enumerate(tree.paths):
+    def laid_out(self, paths: Sequence[Ids]) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Keys and values [rows, groups, tokens, size], by layer, along paths of the pass that has just run, padded on the left."""
+        longest = max(map(len, paths))
+        places = np.zeros((len(paths), longest), np.int64)
+        for i, path in enumerate(paths):
             places[i, longest - len(path) :] = path
         index = torch.from_numpy(places.reshape(-1)).to(self.model.device)
 
         def rows(tensor: torch.Tensor) -> torch.Tensor:
             found = tensor[0].index_select(1, index)
-            return found.view(found.shape[0], len(tree.paths), longest, -1).transpose(0, 1)
+            return found.view(found.shape[0], len(paths), longest, -1).transpose(0, 1)
 
         layers = zip(self.trunk.keys, self.trunk.values, strict=True)
         return [(rows(keys), rows(values)) for keys, values in layers]
