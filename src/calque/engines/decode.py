@@ -28,6 +28,7 @@ from calque.engines.drawing import Drawing
 from calque.engines.padding import padded, positions
 from calque.engines.passes import Passes, Rows, common
 from calque.engines.probing import are_those_alone, takes_ours
+from calque.engines.products import fast_products
 from calque.engines.stems import Stem, Stems, stems_of
 
 LOGITS = 1 << 27  # held at a time: half a gigabyte in fp32
@@ -129,24 +130,27 @@ class Decoder:
             longest = len(prompts[order[0]]) + max_new_tokens
             like = [i for i in order if 4 * (len(prompts[i]) + max_new_tokens) >= longest]
             order = order[len(like) :]
-            rows = min(max(1, tokens_at_a_time // longest), len(like))
             if self.passes is not None:
                 like = _alike_together(prompts, like)
             stems = stems_of([prompts[i] for i in like]) if self.shares else []
-            cache = self._cache(rows, [len(prompts[i]) for i in like], stems, max_new_tokens)
+            lengths = [len(prompts[i]) for i in like]
+            cache = self._cache(lengths, stems, max_new_tokens, tokens_at_a_time)
             drawing = None if sampling is None else Drawing(sampling, (), self.model.device)
             by_prompt = dict(zip(like, stems, strict=True)) if stems else {}
             yield from self._run([(i, prompts[i]) for i in like], max_new_tokens, cache, drawing, by_prompt)
         if self.passes is not None:
             self.passes.forget()
 
-    def _cache(self, rows: int, lengths: list[int], stems: Sequence[Stem], max_new_tokens: int) -> Columns:
-        """Room for so many rows at a time of prompts of these lengths."""
-        parted = None
+    def _cache(self, lengths: list[int], stems: Sequence[Stem], more: int, tokens_at_a_time: int) -> Columns:
+        """Room for prompts of these lengths and `more` tokens behind each, as many at a time as there is room for."""
+        shared = 0.0
         if stems:
-            parted = Stems(rows, max(stem.tokens for stem in stems))
             lengths = [n - stem.tokens for n, stem in zip(lengths, stems, strict=True)]
-        width = max(lengths) + max_new_tokens + SPARE
+            longest = max(stem.tokens for stem in stems)
+            shared = longest * (stems[-1].number + 1) / len(stems)  # a row's part of the stems
+        rows = min(max(1, int(tokens_at_a_time / (max(lengths) + more + shared))), len(lengths))
+        width = max(lengths) + more + SPARE
+        parted = Stems(rows, longest) if stems else None
         return Columns(rows, width, self.model.dtype, self.model.device, max(lengths), parted)
 
     def _run(
@@ -229,6 +233,7 @@ class Decoder:
             cache.enter(passes.laid_out(paths), [len(path) for path in paths])
         return torch.cat(found)
 
+    @fast_products()
     def _logits(
         self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any
     ) -> torch.Tensor:

@@ -21,6 +21,7 @@ from transformers.cache_utils import Cache
 
 from calque.engines.attention import causal_of
 from calque.engines.probing import are_those_alone, takes_ours
+from calque.engines.products import fast_products
 
 Ids = np.ndarray[Any, np.dtype[np.int64]]
 SHORTEST_TRUNK = 16  # tokens; to keep fewer is not worth a pass of its own
@@ -212,6 +213,7 @@ class Passes:
             self._forward(tree.ids, tree.positions, tree.mask, np.array([len(ids) - n - 1]))
             self.trunk.ids = ids
 
+    @fast_products()
     def _forward(self, ids: Ids, positions: Ids, mask: Any, kept: Ids) -> torch.Tensor:
         device, dtype = self.model.device, self.model.dtype
         if not len(self.trunk.ids):

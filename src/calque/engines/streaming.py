@@ -17,6 +17,7 @@ from calque.engines.attention import causal_of
 from calque.engines.drawing import Drawing
 from calque.engines.passes import common
 from calque.engines.probing import is_plain
+from calque.engines.products import fast_products
 from calque.prompts.encoding import Encoder
 from calque.records import Conversation
 
@@ -77,6 +78,7 @@ class Writer:
         return text
 
     @torch.inference_mode()
+    @fast_products()
     def _next(self, ids: list[int]) -> torch.Tensor:
         """Logits [1, vocabulary] behind all of `ids`; of what was read before only the rest is read."""
         known = self._known(ids)

@@ -15,6 +15,7 @@ from calque.engines.decode import LOGITS, make_decoder
 from calque.engines.drawing import Drawing
 from calque.engines.padding import padded
 from calque.engines.passes import make_passes
+from calque.engines.products import fast_products
 from calque.prompts.encoding import Encoder
 from calque.records import Conversation
 
@@ -152,6 +153,7 @@ class TransformersEngine:
             start += fit
 
     @torch.inference_mode()
+    @fast_products()
     def _generate(
         self, prompts: list[list[int]], max_new_tokens: int, sampling: Sampling | None
     ) -> list[list[int]]:

@@ -156,6 +156,7 @@ def _train(model: Any, rows: EncodedSet, size: Size, seed: int, tell: Callable[[
     import torch
 
     from calque.engines.device import best_device, resolve_dtype
+    from calque.engines.products import fast_products
     from calque.tuning import attention
     from calque.tuning.batch import collate
     from calque.tuning.forward import ResponseLoss
@@ -179,9 +180,10 @@ def _train(model: Any, rows: EncodedSet, size: Size, seed: int, tell: Callable[[
         ids, positions, labels = (
             torch.from_numpy(a).to(device) for a in (arrays.ids, arrays.positions, arrays.labels)
         )
-        with torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
-            loss = loss_of(ids, positions, labels).sum() / int((arrays.rows >= 0).sum())
-        loss.backward()
+        with fast_products():
+            with torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
+                loss = loss_of(ids, positions, labels).sum() / int((arrays.rows >= 0).sum())
+            loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

@@ -21,6 +21,7 @@ from accelerate import Accelerator
 from calque.engines.attention import causal_of
 from calque.engines.device import best_device, resolve_dtype
 from calque.engines.loading import ModelFiles, load_tokenizer
+from calque.engines.products import fast_products
 from calque.errors import Problem, TuningError
 from calque.randomness import stream
 from calque.tuning import attention
@@ -80,6 +81,7 @@ class Tuned:
     notes: tuple[str, ...] = ()
 
 
+@fast_products()
 def tune(
     base: ModelFiles,
     encoded: EncodedSet,

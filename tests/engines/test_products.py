@@ -1,0 +1,80 @@
+"""Faster products where the processor has them: never other ones than fp32's, and nothing of them outlasts the block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from calque.engines import products
+from calque.engines.products import fast_products, onednn_is_faster
+
+SETTINGS = torch.backends.mkldnn.matmul
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    onednn_is_faster.cache_clear()
+    yield
+    SETTINGS.fp32_precision = "none"
+    onednn_is_faster.cache_clear()
+
+
+def test_products_are_those_of_fp32() -> None:
+    """bf16 keeps 8 bits: 1 + 2⁻¹² would be 1, and the sum 0."""
+    first = torch.full((64, 64), 1 + 2**-12)
+    with fast_products():
+        assert torch.equal(first @ torch.eye(64), first)
+    assert SETTINGS.fp32_precision in ("none", "ieee")
+
+
+def test_the_setting_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "onednn_is_faster", lambda: True)
+    seen = []
+
+    @fast_products()
+    def inside() -> None:
+        seen.append(SETTINGS.fp32_precision)
+        raise KeyError
+
+    for _ in range(2):
+        with pytest.raises(KeyError):
+            inside()
+        seen.append(SETTINGS.fp32_precision)
+    assert seen == ["bf16", "none", "bf16", "none"]
+    SETTINGS.fp32_precision = "tf32"
+    with fast_products():
+        assert SETTINGS.fp32_precision == "tf32", "somebody else's choice"
+
+
+def test_where_it_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    def taken(
+        maker: str = "AuthenticAMD", capability: str = "AVX512", *, amx: bool = False, exact: bool = True
+    ) -> bool:
+        onednn_is_faster.cache_clear()
+        monkeypatch.setattr(products, "_maker", lambda: maker)
+        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+        monkeypatch.setattr(products, "_are_fp32", lambda: exact)
+        return onednn_is_faster()
+
+    both = torch.backends.mkldnn.is_available() and torch.backends.mkl.is_available()
+    assert taken() is both
+    assert not taken("GenuineIntel")
+    assert not taken(capability="AVX2")
+    assert not taken(amx=True), "there it would compute in bf16"
+    assert not taken(exact=False)
+
+
+def test_the_probe_finds_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    product = torch.Tensor.__matmul__
+
+    def rounded(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+        if first.dtype == torch.float32 and SETTINGS.fp32_precision == "bf16":
+            first, second = first.bfloat16().float(), second.bfloat16().float()
+        return product(first, second)
+
+    monkeypatch.setattr(torch.Tensor, "__matmul__", rounded)
+    assert not products._are_fp32()
+    assert SETTINGS.fp32_precision == "none"
