@@ -17,6 +17,7 @@ from transformers.cache_utils import Cache
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from calque.engines.attention import out_of_the_ordinary, register
+from calque.engines.products import products_in_place
 
 if TYPE_CHECKING:
     from calque.engines.stems import Stems
@@ -156,8 +157,7 @@ def one_token_attention(
     One token on a CPU goes through two batched products, and two more to its stem where rows share some; everything else
     goes through transformers' own function. Returns [rows, tokens, heads, size].
     """
-    rows, heads, tokens, size = query.shape
-    groups, columns = key.shape[1], key.shape[2]
+    tokens = query.shape[2]
     shared: tuple[Stems, int] | None = getattr(key, SHARED, None)
     special = out_of_the_ordinary(options) or options.get("cache") is not None
     if tokens > 1 or special or query.device.type != "cpu" or attention_mask is None:
@@ -167,6 +167,20 @@ def one_token_attention(
             module, query, key, value, attention_mask, dropout, scaling, **options
         )
         return output, None
+    with products_in_place():
+        return _one_token(query, key, value, attention_mask, scaling, shared), None
+
+
+def _one_token(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor,
+    scaling: float | None,
+    shared: tuple[Stems, int] | None,
+) -> torch.Tensor:
+    rows, heads, _, size = query.shape
+    groups, columns = key.shape[1], key.shape[2]
     together = heads // groups  # heads that share keys and values
     scores = torch.bmm(query.reshape(rows * groups, together, size), key.transpose(2, 3).flatten(0, 1)).view(
         rows, groups, together, columns
@@ -174,13 +188,13 @@ def one_token_attention(
     if shared is not None:
         stems, layer = shared
         scores = torch.cat((stems.scores(layer, query.view(rows, groups, together, size)), scores), dim=-1)
-    scores.mul_(scaling if scaling is not None else size**-0.5).add_(attention_mask)
+    scores.mul_(scaling if scaling is not None else size**-0.5).add_(mask)
     weights = torch.softmax(scores, dim=-1)
     own = weights[..., -columns:].reshape(rows * groups, together, columns)
     output = torch.bmm(own, value.flatten(0, 1)).view(rows, groups, together, -1)
     if shared is not None:
         output = output + stems.sums(layer, weights[..., :-columns])
-    return output.view(rows, 1, heads, -1), None
+    return output.view(rows, 1, heads, -1)
 
 
 def install() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,24 +27,36 @@ def fast_products() -> Iterator[None]:
 
     The setting is the process's, not the thread's. One that somebody else has made stays.
     """
-    settings = ONEDNN.matmul
-    before = settings.fp32_precision
-    if before not in ("none", "ieee") or not onednn_is_faster():
+    if ONEDNN.matmul.fp32_precision in ("none", "ieee") and onednn_is_faster():
+        with _told("bf16"):
+            yield
+    else:
         yield
-        return
-    settings.fp32_precision = "bf16"
+
+
+@contextmanager
+def products_in_place() -> Iterator[None]:
+    """Inside of `fast_products`, MKL's again: oneDNN copies what does not lie in one piece, as keys in use do not."""
+    with _told("none") if onednn_is_faster() else nullcontext():
+        yield
+
+
+@contextmanager
+def _told(precision: str) -> Iterator[None]:
+    before = ONEDNN.matmul.fp32_precision
+    ONEDNN.matmul.fp32_precision = precision
     try:
         yield
     finally:
-        settings.fp32_precision = before
+        ONEDNN.matmul.fp32_precision = before
 
 
 @cache
 def onednn_is_faster() -> bool:
     """Whether oneDNN runs code for this processor that MKL does not, and computes in fp32 when it may in bf16."""
     return (
-        bool(ONEDNN.is_available())
-        and bool(torch.backends.mkl.is_available())
+        bool(torch._C._has_mkldnn)
+        and bool(torch._C.has_mkl)
         and _maker() == "AuthenticAMD"
         and torch.backends.cpu.get_cpu_capability() == "AVX512"
         and not torch.cpu._is_amx_tile_supported()
@@ -66,16 +78,12 @@ def _maker() -> str:
 def _are_fp32() -> bool:
     """Whether products of several shapes, single and batched, are as near to the exact ones as fp32's are."""
     draw = torch.Generator().manual_seed(0)
-    settings = ONEDNN.matmul
-    before = settings.fp32_precision
-    settings.fp32_precision = "bf16"
-    try:
-        for shape, other in (((64, 96), (96, 256)), ((300, 512), (512, 700)), ((8, 5, 64), (8, 64, 200))):
-            first, second = torch.randn(shape, generator=draw), torch.randn(other, generator=draw)
-            exact = first.double() @ second.double()
-            longest = first.norm(dim=-1).max() * second.norm(dim=-2).max()
-            if float((first @ second - exact).abs().max() / longest) > EXACT:
-                return False
-    finally:
-        settings.fp32_precision = before
+    for shape, other in (((64, 96), (96, 256)), ((300, 512), (512, 700)), ((8, 5, 64), (8, 64, 200))):
+        first, second = torch.randn(shape, generator=draw), torch.randn(other, generator=draw)
+        exact = first.double() @ second.double()
+        longest = first.norm(dim=-1).max() * second.norm(dim=-2).max()
+        with _told("bf16"):
+            found = first @ second
+        if float((found - exact).abs().max() / longest) > EXACT:
+            return False
     return True
