@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO ?= runs/demo
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: demo xinstruction prove real test test-all setup check format clean newcomer benchmarks references
+.PHONY: demo xinstruction prove real test test-all setup check format clean benchmarks references
 .DEFAULT_GOAL := test
 
 setup: $(VENV)/.ready

@@ -94,6 +94,8 @@ def test_when_to_stop() -> None:
     levels = [1] * 40 + [2] * 40 + [3] * 40
     blurred = quality(levels, sure(*[1] * 40, *[2, 3] * 40))
     assert "cannot tell level 2 from 3 any more: AUC 0.50" in cannot_tell(blurred)
+    reversed_ = quality(levels, sure(*[1] * 40, *[3] * 40, *[2] * 40))
+    assert "rates level 2 above 3, not below it: AUC 0.00" in cannot_tell(reversed_)
     assert fault(blurred, 0.6) == ""
     assert overlap(["a", "b", "c"], ["b", "c", "d", "e"]) == 0.5
     assert settled(0.5, 0.9) == ""

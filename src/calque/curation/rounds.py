@@ -14,7 +14,8 @@ def cannot_tell(found: Quality) -> str:
     top = found.auc["2-3"]
     if top.low > 0.5:
         return ""
-    return f"the evaluator cannot tell level 2 from 3 any more: AUC {top.value:.2f} [{top.low:.2f}, {top.high:.2f}]"
+    what = "cannot tell level 2 from 3 any more" if top.high >= 0.5 else "rates level 2 above 3, not below it"
+    return f"the evaluator {what}: AUC {top.value:.2f} [{top.low:.2f}, {top.high:.2f}]"
 
 
 def overlap(before: Collection[str], now: Collection[str]) -> float:
