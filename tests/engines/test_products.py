@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 import torch
+from transformers import LlamaConfig
 
 from calque.engines import products
-from calque.engines.products import fast_products, onednn_is_faster
+from calque.engines.products import WIDE, fast_products, onednn_is_faster, products_of
 
 SETTINGS = torch.backends.mkldnn.matmul
 
@@ -65,6 +67,16 @@ def test_where_it_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not taken(capability="AVX2")
     assert not taken(amx=True), "there it would compute in bf16"
     assert not taken(exact=False)
+
+
+@pytest.mark.parametrize(("width", "told"), [(WIDE, "bf16"), (WIDE - 64, "none")])
+def test_small_models_answer_by_what_is_there(width: int, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "onednn_is_faster", lambda: True)
+    model = SimpleNamespace(config=LlamaConfig(hidden_size=width))
+    with products_of(model)():
+        assert SETTINGS.fp32_precision == told
+        with products.products_in_place():
+            assert SETTINGS.fp32_precision == "none"
 
 
 def test_the_probe_finds_bf16(monkeypatch: pytest.MonkeyPatch) -> None:

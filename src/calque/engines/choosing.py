@@ -21,7 +21,6 @@ from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingW
 
 from calque.engines.padding import padded, positions
 from calque.engines.passes import Passes, Rows
-from calque.engines.products import fast_products
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,6 @@ def _in_one_pass(
 
 
 @torch.inference_mode()
-@fast_products()
 def score_choices(model: Any, asked: Sequence[Asked], padding: int) -> list[tuple[float, ...]]:
     """Log-likelihood in nats of each answer, in the order of `asked`; `padding` is any token's id."""
     rows = [(i, answer) for i, one in enumerate(asked) for answer in one.answers]

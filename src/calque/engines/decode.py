@@ -28,7 +28,7 @@ from calque.engines.drawing import Drawing
 from calque.engines.padding import padded, positions
 from calque.engines.passes import Passes, Rows, common
 from calque.engines.probing import are_those_alone, takes_ours
-from calque.engines.products import fast_products
+from calque.engines.products import products_of
 from calque.engines.stems import Stem, Stems, stems_of
 
 LOGITS = 1 << 27  # held at a time: half a gigabyte in fp32
@@ -82,6 +82,7 @@ class Decoder:
         self.model = model
         self.stop_id = stop_id
         self.passes = passes
+        self.products = products_of(model)
         self.shares = False  # whether rows may share stems
         install()
         model.set_attn_implementation(NAME)
@@ -233,17 +234,17 @@ class Decoder:
             cache.enter(passes.laid_out(paths), [len(path) for path in paths])
         return torch.cat(found)
 
-    @fast_products()
     def _logits(
         self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any
     ) -> torch.Tensor:
-        output = self.model(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
+        with self.products():
+            output = self.model(
+                input_ids=ids,
+                attention_mask=mask,
+                position_ids=positions,
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
         logits: torch.Tensor = output.logits[:, -1]
         return logits

@@ -21,7 +21,7 @@ from transformers.cache_utils import Cache
 
 from calque.engines.attention import causal_of
 from calque.engines.probing import are_those_alone, takes_ours
-from calque.engines.products import fast_products
+from calque.engines.products import products_of
 
 Ids = np.ndarray[Any, np.dtype[np.int64]]
 SHORTEST_TRUNK = 16  # tokens; to keep fewer is not worth a pass of its own
@@ -137,6 +137,7 @@ class Passes:
         # (1.3M and 12M parameters: 64 tokens and 1,024 cost 1.3 times as much).
         self.room = 256 if model.device.type == "cpu" else 4096
         self.vocabulary = int(config.vocab_size)
+        self.products = products_of(model)
 
     def cut(self, asked: Sequence[Rows], logits: int) -> Iterator[tuple[int, int, int]]:
         """(first, end, trunk) of each pass over `asked` in their order, `logits` being how many of these there is room for."""
@@ -213,19 +214,19 @@ class Passes:
             self._forward(tree.ids, tree.positions, tree.mask, np.array([len(ids) - n - 1]))
             self.trunk.ids = ids
 
-    @fast_products()
     def _forward(self, ids: Ids, positions: Ids, mask: Any, kept: Ids) -> torch.Tensor:
         device, dtype = self.model.device, self.model.dtype
         if not len(self.trunk.ids):
             self.trunk.keys, self.trunk.values = [], []
-        output = self.model(
-            input_ids=torch.from_numpy(ids)[None].to(device),
-            attention_mask=None if mask is None else torch.from_numpy(mask)[None, None].to(device, dtype),
-            position_ids=torch.from_numpy(positions)[None].to(device),
-            past_key_values=self.trunk,
-            use_cache=True,
-            logits_to_keep=torch.from_numpy(kept).to(device),
-        )
+        with self.products():
+            output = self.model(
+                input_ids=torch.from_numpy(ids)[None].to(device),
+                attention_mask=None if mask is None else torch.from_numpy(mask)[None, None].to(device, dtype),
+                position_ids=torch.from_numpy(positions)[None].to(device),
+                past_key_values=self.trunk,
+                use_cache=True,
+                logits_to_keep=torch.from_numpy(kept).to(device),
+            )
         logits: torch.Tensor = output.logits[0].float()
         return logits
 

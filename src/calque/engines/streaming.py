@@ -17,7 +17,7 @@ from calque.engines.attention import causal_of
 from calque.engines.drawing import Drawing
 from calque.engines.passes import common
 from calque.engines.probing import is_plain
-from calque.engines.products import fast_products
+from calque.engines.products import products_of
 from calque.prompts.encoding import Encoder
 from calque.records import Conversation
 
@@ -78,13 +78,13 @@ class Writer:
         return text
 
     @torch.inference_mode()
-    @fast_products()
     def _next(self, ids: list[int]) -> torch.Tensor:
         """Logits [1, vocabulary] behind all of `ids`; of what was read before only the rest is read."""
         known = self._known(ids)
         row = torch.tensor([ids[known:]], device=self.model.device)
         cache, self._cache = self._cache if known else None, None  # stopped half-way, it would be of no use
-        output = self.model(input_ids=row, past_key_values=cache, use_cache=True, **self._last_alone)
+        with products_of(self.model)():
+            output = self.model(input_ids=row, past_key_values=cache, use_cache=True, **self._last_alone)
         self._cache, self._read = getattr(output, "past_key_values", None), list(ids)
         logits: torch.Tensor = output.logits[:, -1].float()
         return logits

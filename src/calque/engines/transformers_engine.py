@@ -15,7 +15,7 @@ from calque.engines.decode import LOGITS, make_decoder
 from calque.engines.drawing import Drawing
 from calque.engines.padding import padded
 from calque.engines.passes import make_passes
-from calque.engines.products import fast_products
+from calque.engines.products import products_of
 from calque.prompts.encoding import Encoder
 from calque.records import Conversation
 
@@ -115,7 +115,9 @@ class TransformersEngine:
             return
         for batch in self._choice_batches(prompts, answers, fitting):
             asked = [Asked(prompts[i], answers[i]) for i in batch]
-            yield from zip(batch, score_choices(self.model, asked, self.stop_id), strict=True)
+            with products_of(self.model)():
+                found = score_choices(self.model, asked, self.stop_id)
+            yield from zip(batch, found, strict=True)
 
     def requests_for(self, choices: Sequence[str]) -> int:
         """As many as texts: the prompt and each choice."""
@@ -153,13 +155,13 @@ class TransformersEngine:
             start += fit
 
     @torch.inference_mode()
-    @fast_products()
     def _generate(
         self, prompts: list[list[int]], max_new_tokens: int, sampling: Sampling | None
     ) -> list[list[int]]:
         ids, mask = padded(prompts, self.stop_id, self.model.device, left=True)
         drawing = None if sampling is None else [Drawing(sampling, prompts, self.model.device)]
-        output = self.model.generate(
-            input_ids=ids, attention_mask=mask, max_new_tokens=max_new_tokens, logits_processor=drawing
-        )
+        with products_of(self.model)():
+            output = self.model.generate(
+                input_ids=ids, attention_mask=mask, max_new_tokens=max_new_tokens, logits_processor=drawing
+            )
         return [list(row) for row in output[:, ids.shape[1] :].tolist()]
