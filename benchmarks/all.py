@@ -42,6 +42,7 @@ BENCHMARKS: dict[str, tuple[str, list[str], list[str]]] = {
         ["--size", "10M"],
         ["--repeats", "1", "--prompts", "8", "--tokens", "8"],
     ),
+    "products": ("products.py", [], ["--prompts", "8", "--tokens", "8"]),
     "encoding": ("encoding.py", [], ["--sizes", "1000"]),
     "data": ("data.py", [], ["--sizes", "2000"]),
     "passages": ("passages.py", [], ["--sizes", "500"]),

@@ -79,6 +79,12 @@ def test_small_models_answer_by_what_is_there(width: int, told: str, monkeypatch
             assert SETTINGS.fp32_precision == "none"
 
 
+def test_a_model_that_does_not_tell_its_width_answers_by_what_is_there() -> None:
+    config = SimpleNamespace(get_text_config=lambda: SimpleNamespace())
+    with products_of(SimpleNamespace(config=config))():
+        assert SETTINGS.fp32_precision in ("none", "ieee")
+
+
 def test_the_probe_finds_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
     product = torch.Tensor.__matmul__
 

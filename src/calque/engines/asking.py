@@ -38,9 +38,7 @@ BEYOND = re.compile(
 )  # in how all of them refuse a prompt that is too long
 QUOTED = 300  # characters of what a server said
 CONNECT = 10.0  # seconds
-LARGEST = (
-    1 << 26
-)  # bytes of a body; a prompt of 100,000 tokens sent back with its log-probabilities has a tenth of it
+LARGEST = 1 << 26  # bytes of a body: ten times what a prompt of 100,000 tokens and its log-probabilities have
 HOPELESS = 8  # requests that failed, each after all its tries, when none was answered
 REFUSED = 32  # requests that the server refused, when none was answered
 

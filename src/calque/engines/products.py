@@ -38,9 +38,13 @@ def fast_products() -> Iterator[None]:
 def products_of(model: Any) -> Callable[[], AbstractContextManager[None]]:
     """The products for a model that answers, in batches of ever other shapes; a block's beginning.
 
-    On one core of a Zen 5 oneDNN took a Llama of 96 × 6 layers from 4,000 tokens/s to 3,600, one of 272 × 9 from 1,000 to 1,230.
+    On one core of a Zen 5 oneDNN took a Llama of 96 × 6 layers from 4,000 tokens/s to 3,600, one of 272 × 9 from 1,000 to 1,230
+    (benchmarks/products.py).
     """
-    return fast_products if model.config.get_text_config().hidden_size >= WIDE else nullcontext
+    width = getattr(
+        model.config.get_text_config(), "hidden_size", 0
+    )  # a model's own code may call it otherwise
+    return fast_products if width >= WIDE else nullcontext
 
 
 @contextmanager
