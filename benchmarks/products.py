@@ -9,6 +9,7 @@ taken (`onednn_is_faster`) the script says so, and both columns are the same.
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 import time
 from collections.abc import Callable
@@ -17,10 +18,10 @@ from unittest.mock import patch
 
 import torch
 from common import Figures, arguments, write_figures
+from generation import asked, load, make_model
 
 from calque.engines import products
 from calque.engines.transformers_engine import TransformersEngine
-from generation import asked, load, make_model
 
 SHAPES = ((64, 96, 256), (64, 128, 4096), (1024, 96, 256), (1024, 512, 1376))  # rows, in, out
 SIZES = ("1.5M", "10M")
@@ -55,6 +56,21 @@ def product(rows: int, inner: int, outer: int) -> Figures:
     }
 
 
+def answering(size: str, given: argparse.Namespace) -> float:
+    """Tokens a second of our engine, all answers as long as they may be."""
+    with tempfile.TemporaryDirectory() as folder:
+        make_model(Path(folder), size)
+        model, encoder = load(Path(folder))
+    engine = TransformersEngine(model, encoder, "m")
+    conversations = asked(given)
+    engine.complete(conversations[:8], max_new_tokens=8)
+    return (
+        len(conversations)
+        * given.tokens
+        / cpu(lambda: engine.complete(conversations, max_new_tokens=given.tokens))
+    )
+
+
 def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--prompts", type=int, default=64)
@@ -74,14 +90,7 @@ def main() -> None:
                 for shape in SHAPES:
                     figures.setdefault(f"{shape} GFLOP/s", {})[name] = product(*shape)
             for size in SIZES:
-                with tempfile.TemporaryDirectory() as folder:
-                    make_model(Path(folder), size)
-                    model, encoder = load(Path(folder))
-                engine = TransformersEngine(model, encoder, "m")
-                conversations = asked(given)
-                engine.complete(conversations[:8], max_new_tokens=8)
-                seconds = cpu(lambda: engine.complete(conversations, max_new_tokens=given.tokens))
-                rate = len(conversations) * given.tokens / seconds
+                rate = answering(size, given)
                 figures.setdefault(f"answering, {size}, tokens/s", {})[name] = {"greedy": rate}
     for what, row in figures.items():
         told = "; ".join(

@@ -80,7 +80,7 @@ def test_small_models_answer_by_what_is_there(width: int, told: str, monkeypatch
 
 
 def test_a_model_that_does_not_tell_its_width_answers_by_what_is_there() -> None:
-    config = SimpleNamespace(get_text_config=lambda: SimpleNamespace())
+    config = SimpleNamespace(get_text_config=SimpleNamespace)
     with products_of(SimpleNamespace(config=config))():
         assert SETTINGS.fp32_precision in ("none", "ieee")
 

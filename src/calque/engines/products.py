@@ -1,6 +1,6 @@
 """Matrix products in fp32 on processors that MKL does not know: by oneDNN, which torch carries too.
 
-For fp32 torch asks MKL, which runs AVX2 code on AMD's processors; oneDNN runs AVX-512 code on any: 209 GFLOP/s against 104 on one
+For fp32 torch asks MKL, which runs AVX2 code on AMD's processors; oneDNN runs AVX-512 code on any: 227 GFLOP/s against 101 on one
 core of a Zen 5 (1024 × 512 × 1376). torch asks oneDNN where it is told that bf16 would do; oneDNN computes fp32 by way of bf16
 with AMX alone, and in fp32 where there is none. So it is told that on such processors only, and a probe looks whether the
 products are those of fp32. On others nothing is changed.
@@ -38,7 +38,7 @@ def fast_products() -> Iterator[None]:
 def products_of(model: Any) -> Callable[[], AbstractContextManager[None]]:
     """The products for a model that answers, in batches of ever other shapes; a block's beginning.
 
-    On one core of a Zen 5 oneDNN took a Llama of 96 × 6 layers from 4,000 tokens/s to 3,600, one of 272 × 9 from 1,000 to 1,230
+    On one core of a Zen 5 oneDNN took a Llama of 96 × 6 layers from 3,518 tokens/s to 3,209, one of 272 × 9 from 949 to 1,114
     (benchmarks/products.py).
     """
     width = getattr(
