@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from calque.evaluation.benchmarks import BENCHMARKS
+
 QUESTIONS = 40
 # Of the 40 questions, those numbered below the figure are answered rightly.
 RIGHT = {
@@ -200,6 +202,45 @@ def run_folder(make_run: MakeRun) -> Path:
 def open_run(run_folder: Path) -> Path:
     """The run with open questions besides."""
     return add_open(run_folder)
+
+
+def write_wide(folder: Path) -> Path:
+    """Write a run of as much side by side as there is: all benchmarks, English too, names that are long, one asked by chat."""
+    roles = ["base", *(f"without-chat-tokens-{k}" for k in range(1, 9)), "without-chat-tokens-1@chat"]
+    metrics = ["exact_match", "f1", "containment"]
+    metrics += [f"{metric}_{rules}" for rules in ("calque", "squad") for metric in metrics[:3]]
+    rows = []
+    for k, role in enumerate(roles):
+        for benchmark in BENCHMARKS:
+            for language in ("en", "zh-hant"):
+                place = folder / "steps" / f"evaluate-{role}-{benchmark}-{language}"
+                row = score(role, language, k / 20) | {"benchmark": benchmark, "n": 1500, "answered": 1480}
+                rows += [row | {"metric": metric, "low": 0.0, "high": 1.0} for metric in metrics]
+                write(place / "scores.jsonl", *rows[-len(metrics) :])
+                found = [answer(i, "en", i % 10 < k) | {"group": benchmark} for i in range(20)]
+                write(place / "answers.jsonl", *found)
+                counts = {"rows": 1500, "kept": 1500, "dropped": {}, "notes": {"prompt_too_long": 20}}
+                write(place / "counts.json", counts | {"tokens_per_answer": 100.5})
+        lineage = {"base": "models/" + "x" * 60, "base_sha256": "0" * 64, "method": "lora", "start": "base"}
+        lineage |= {"parameters": 7 * 10**9, "trainable": 10**7, "precision": "bfloat16"}
+        write(folder / "steps" / f"tune-{role}" / "lineage.json", lineage | {"settings": {"rank": 16}})
+    data = {"rows": 1_000_000, "kept": 900_000, "dropped": {"empty_response": 100_000}}
+    write(
+        folder / "steps" / "demonstrate-instructions-it" / "counts.json",
+        data | {"files": ["y" * 60 + ".json"]},
+    )
+    write(folder / "scores.jsonl", *rows)
+    systems = [{"name": role, "role": role, "language": ""} for role in roles]
+    manifest = {"recipe": "wide", "languages": ["zh-hant"], "systems": systems, "model": {"path": "x" * 60}}
+    manifest["comparisons"] = [[roles[1], role] for role in roles[2:]]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+@pytest.fixture
+def wide_run(tmp_path: Path) -> Path:
+    """A run of ten systems with long names on all benchmarks."""
+    return write_wide(tmp_path / "wide")
 
 
 @pytest.fixture

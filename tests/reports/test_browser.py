@@ -6,6 +6,7 @@ import html
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ import pytest
 from calque.reports.page import write_report
 
 pytestmark = pytest.mark.slow
+
+MakeRun = Callable[..., Path]
 
 
 def browse(page: Path, *flags: str) -> str:
@@ -41,11 +44,12 @@ def test_what_is_folded_is_open_on_paper(run_folder: Path, tmp_path: Path) -> No
 
 
 def measured(page: Path, width: int) -> tuple[int, ...]:
-    """Of the page in a frame `width` wide: what it takes and what is seen, its height, the most that a table hides."""
+    """Of the page in a frame `width` wide, unfolded: what it takes and what is seen, its height, the most that a table hides."""
     source = html.escape(page.read_text(encoding="utf-8"))
     frame = f'<iframe srcdoc="{source}" style="width:{width}px;height:900px;border:0"></iframe>'
     measure = (
         "<script>onload=()=>{const d=frames[0].document, e=d.documentElement;"
+        "for(const folded of d.querySelectorAll('details')) folded.open=true;"
         "const hidden=[...d.querySelectorAll('.scroll')].map(t=>t.scrollWidth-t.clientWidth);"
         "document.title=[e.scrollWidth,e.clientWidth,e.scrollHeight,Math.max(...hidden)].join()}</script>"
     )
@@ -69,4 +73,21 @@ def test_nothing_runs_over_the_side(run_folder: Path, tmp_path: Path, width: int
 @pytest.mark.parametrize("width", [390, 1280])
 def test_many_systems_fit(many_run: Path, tmp_path: Path, width: int) -> None:
     takes, seen, _, hidden = measured(write_report([many_run], tmp_path / "report.html"), width)
+    assert (takes, hidden) == (seen, 0)
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+def test_no_table_is_cut_however_much_there_is(wide_run: Path, tmp_path: Path, width: int) -> None:
+    takes, seen, _, hidden = measured(write_report([wide_run], tmp_path / "report.html"), width)
+    assert (takes, hidden) == (seen, 0)
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+def test_many_runs_side_by_side_fit(make_run: MakeRun, tmp_path: Path, width: int) -> None:
+    runs = [make_run(f"a-name-of-a-folder-{i}") for i in range(9)]
+    for i, run in enumerate(runs):
+        (run / "manifest.json").write_text(
+            (run / "manifest.json").read_text().replace("models/tiny", "models/" + f"{i}" * 90)
+        )
+    takes, seen, _, hidden = measured(write_report(runs, tmp_path / "report.html"), width)
     assert (takes, hidden) == (seen, 0)

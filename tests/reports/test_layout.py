@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from calque.reports.folder import read_run
-from calque.reports.layout import Answered, layout
+from calque.reports.layout import Answered, layout, portions
 from calque.reports.numbers import percent
 from calque.reports.run import Run, System
 from calque.reports.verdict import Cell, verdict
@@ -69,3 +69,14 @@ def test_turned_tables_are_of_one_language_each(run_folder: Path) -> None:
     run = with_roles(read_run(run_folder), *"defg")
     assert [t.title.where for t in layout(verdict(run))[1::2]] == ["it", "ar", ""]
     assert len(layout(verdict(with_roles(read_run(run_folder), *"def")))) == 2, "six stand side by side"
+
+
+def test_what_is_wider_than_a_page_stands_in_portions_as_even_as_can_be(wide_run: Path) -> None:
+    """21 benchmarks in three tables, for the differences and for the scores."""
+    tables = layout(verdict(read_run(wide_run)))
+    assert [len(table.across) for table in tables] == [7] * 6
+    assert [table.down_is for table in tables] == ["comparison"] * 3 + ["system"] * 3
+    assert [len(row) for row in tables[5].entries] == [7] * 11
+    assert [list(part) for part in portions("abcdefghi")] == [list("abcd"), list("efghi")]
+    assert portions("abcdefg") == ["abcdefg"]
+    assert portions("") == []

@@ -1,18 +1,22 @@
 """How the tables of a verdict are laid out, for the page and the terminal: benchmarks down and systems across.
 
-Where there are many systems the tables turn: systems down and benchmarks across, a table for each language.
+Where there are many systems the tables turn: systems down and benchmarks across, a table for each language, or several
+where one would be wider than a page.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TypeVar
 
 from calque.reports.compare import Difference
 from calque.reports.verdict import Cell, Row, Verdict
 
 MOST_ACROSS = 6  # systems or comparisons that fit a page side by side
 MOST_BESIDE = 4  # systems that leave room for the difference beside them
+MOST_BENCHMARKS = 7  # columns of figures with their intervals, whose heads are longer than those of systems
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,7 @@ class Answered:
     ceiling: tuple[float, float]
 
 
+T = TypeVar("T")
 Entry = Cell | Difference | Answered | None
 
 
@@ -82,10 +87,25 @@ def layout(verdict: Verdict) -> tuple[Grid, ...]:
     if max(len(verdict.columns), len(verdict.comparisons)) <= MOST_ACROSS:
         return tuple(_grids(verdict))
     return tuple(
-        _told_once(replace(grid.turned(), title=title))
+        portion
         for title, part in _parts(verdict)
         for grid in _grids(part)
+        for portion in _portions(_told_once(replace(grid.turned(), title=title)))
     )
+
+
+def portions(items: Sequence[T], most: int = MOST_BENCHMARKS) -> list[Sequence[T]]:
+    """Cut a list into as few parts of at most `most` as there must be, as even as can be."""
+    number = -(-len(items) // most)
+    bounds = [len(items) * i // max(number, 1) for i in range(number + 1)]
+    return [items[start:end] for start, end in pairwise(bounds)]
+
+
+def _portions(grid: Grid) -> Iterator[Grid]:
+    """The grid in portions that fit a page, one below another."""
+    for columns in portions(range(len(grid.across))):
+        entries = tuple(tuple(row[i] for i in columns) for row in grid.entries)
+        yield replace(grid, across=tuple(grid.across[i] for i in columns), entries=entries)
 
 
 def _grids(verdict: Verdict) -> Iterator[Grid]:

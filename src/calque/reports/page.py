@@ -21,7 +21,7 @@ from calque.reports.contamination import WORDS
 from calque.reports.figures import loss_panels, score_panels, style_of
 from calque.reports.folder import read_run
 from calque.reports.judges import judges, verdicts_of
-from calque.reports.layout import MOST_ACROSS, layout
+from calque.reports.layout import MOST_ACROSS, layout, portions
 from calque.reports.leads import leads
 from calque.reports.pace import pace_costs, pace_panels
 from calque.reports.passages import STYLES, bars
@@ -106,6 +106,7 @@ def _environment() -> jinja2.Environment:
     environment.globals.update(kinds_of_hits=WORDS)
     environment.globals.update(span=numbers.span, interval=numbers.interval, most=MOST_ACROSS)
     environment.filters.update(language_name=language_name, shortened=shortened, settings=settings)
+    environment.filters.update(portions=portions, breakable=breakable)
     return environment
 
 
@@ -126,6 +127,11 @@ def _visible(character: str) -> str:
 def language_name(code: str) -> str:
     """Name a language in English; a code that the registry does not know stays as it is."""
     return LANGUAGES[code].name if code in LANGUAGES else code
+
+
+def breakable(name: str) -> Markup:
+    """A name at the head of a column, which may be broken behind an underscore."""
+    return Markup("_<wbr>").join(str(visible(name)).split("_"))
 
 
 def shortened(text: str) -> str:
