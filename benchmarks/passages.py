@@ -95,12 +95,13 @@ def with_calque(path: Path, out: Path, *, language: bool) -> set[str]:
     from calque.corpora.ledger import Ledger
     from calque.corpora.passage_files import stored_passages, write_passages
     from calque.corpora.passages import PassageFiles, read_passages
-    from calque.curation.passages import Duplicates, judged
+    from calque.curation.duplicates import Duplicates
+    from calque.curation.passages import judged
     from calque.curation.settings import PassageSettings
     from calque.records import Rejected
 
     settings = PassageSettings(foreign=0.75 if language else 1.0)
-    duplicates = Duplicates(settings.near_duplicates)
+    duplicates = Duplicates(settings.near_duplicates, out)
     with Ledger(out / "dropped.jsonl") as ledger:
 
         def drop(passage: Any, why: Any) -> None:

@@ -7,18 +7,21 @@ deterministic: no seed but the one below, no order but that of the texts.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 Signatures: TypeAlias = npt.NDArray[np.uint32]
+Numbers: TypeAlias = npt.NDArray[np.int64]
+Keys: TypeAlias = npt.NDArray[np.uint64]
 
 PERMUTATIONS = 128
 NGRAM = 5  # characters
 RECALL = 0.95  # at the threshold itself; more above it
 _EMPTY = np.uint32(0xFFFFFFFF)
+_COMPARED = 1024  # earlier texts that one is compared with at a time
 _BLOCK = 2048  # n-grams hashed at a time, so that the work stays in the cache
 _draw = np.random.Generator(np.random.PCG64(20240519))
 _A = (_draw.integers(0, 2**32, PERMUTATIONS, dtype=np.uint32) | np.uint32(1))[:, None]
@@ -73,19 +76,62 @@ def near_duplicates(rows: Signatures, *, threshold: float, fixed: int = 0) -> np
     The first of several is kept, and is what the later ones name; a text like a dropped one alone is kept. The first
     `fixed` rows are always kept: so texts are held against others, as training data against an evaluation set.
     """
+    every = np.arange(len(rows), dtype=np.int64)
+    bands = ([(every, band_keys(rows, threshold, band))] for band in range(bands_of(threshold)))
     twins = np.full(len(rows), -1, dtype=np.int64)
-    buckets: dict[tuple[int, int], list[int]] = {}
-    for row, keys in _in_company(rows, threshold):
-        if row >= fixed:
-            found = sorted({other for key in keys for other in buckets.get(key, ())})
-            if found:
-                like = ((rows[found] == rows[row]) & (rows[row] != _EMPTY)).mean(axis=1) >= threshold
-                if like.any():
-                    twins[row] = found[int(like.argmax())]
-                    continue
-        for key in keys:
-            buckets.setdefault(key, []).append(row)
+    for row, twin, _ in twins_among(bands, rows.__getitem__, threshold=threshold, fixed=fixed):
+        twins[row] = twin
     return twins
+
+
+def bands_of(threshold: float) -> int:
+    """How many bands a signature has."""
+    return PERMUTATIONS // rows_per_band(threshold)
+
+
+def band_keys(rows: Signatures, threshold: float, band: int) -> Keys:
+    """A number for each text that stands for one band of its signature."""
+    width = rows_per_band(threshold)
+    keys = np.zeros(len(rows), dtype=np.uint64)
+    for column in range(band * width, (band + 1) * width):
+        keys = keys * np.uint64(0x9E3779B97F4A7C15) + rows[:, column]
+    return keys
+
+
+def twins_among(
+    bands: Iterable[Iterable[tuple[Numbers, Keys]]],
+    signatures_of: Callable[[Numbers], Signatures],
+    *,
+    threshold: float,
+    fixed: int = 0,
+) -> Iterator[tuple[int, int, float]]:
+    """Each text that is like an earlier kept one, in order: its row, the row of that one, their similarity.
+
+    `bands` gives for each band the rows and keys of all texts, perhaps in parts that share no key; `signatures_of` gives
+    the signatures of some rows. Memory is taken for texts alone that agree with another in a whole band.
+    """
+    groups = [_groups(parts) for parts in bands]
+    rows: Numbers = np.unique(np.concatenate([members for members, _ in groups]))
+    places = [np.searchsorted(rows, members).astype(np.int32) for members, _ in groups]
+    starts = [start for _, start in groups]
+    del groups
+    at = np.full((len(rows), len(places)), -1, dtype=np.int32)
+    for band, members in enumerate(places):
+        at[members, band] = np.arange(len(members), dtype=np.int32)
+    kept = np.ones(len(rows), dtype=bool)
+    for place in range(int(np.searchsorted(rows, fixed)), len(rows)):
+        before = [places[band][starts[band][i] : i] for band, i in enumerate(at[place].tolist()) if i >= 0]
+        others = np.unique(np.concatenate(before))
+        company = rows[others[kept[others]]]
+        own = signatures_of(rows[place : place + 1])
+        for begin in range(0, len(company), _COMPARED):
+            some = company[begin : begin + _COMPARED]
+            alike = ((signatures_of(some) == own) & (own != _EMPTY)).mean(axis=1)
+            if (alike >= threshold).any():
+                first = int((alike >= threshold).argmax())
+                kept[place] = False
+                yield int(rows[place]), int(some[first]), float(alike[first])
+                break
 
 
 def rows_per_band(threshold: float) -> int:
@@ -94,19 +140,19 @@ def rows_per_band(threshold: float) -> int:
     return next(fits, 1)
 
 
-def _in_company(rows: Signatures, threshold: float) -> Iterator[tuple[int, list[tuple[int, int]]]]:
-    """In order, each text that agrees with another in a whole band, with its keys: (band, first text of that band)."""
-    width = rows_per_band(threshold)
-    firsts = np.full((len(rows), PERMUTATIONS // width), -1, dtype=np.int32)
-    for band in range(firsts.shape[1]):
-        keys = np.zeros(len(rows), dtype=np.uint64)
-        for column in range(band * width, (band + 1) * width):
-            keys = keys * np.uint64(0x9E3779B97F4A7C15) + rows[:, column]
-        _, first, which, count = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
-        shared = count[which] > 1
-        firsts[shared, band] = first[which[shared]]
-    for row in np.flatnonzero((firsts >= 0).any(axis=1)).tolist():
-        yield row, [(band, first) for band, first in enumerate(firsts[row].tolist()) if first >= 0]
+def _groups(parts: Iterable[tuple[Numbers, Keys]]) -> tuple[Numbers, npt.NDArray[np.int32]]:
+    """The rows that share their key with another, group by group and in order, and where in this the group of each begins."""
+    members, starts, count = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int32)], 0
+    for rows, keys in parts:
+        order = np.argsort(keys, kind="stable")
+        begins = np.flatnonzero(np.diff(keys[order], prepend=~keys[order[:1]]))
+        sizes = np.diff(begins, append=len(order))
+        shared = np.repeat(sizes > 1, sizes)
+        members.append(rows[order[shared]])
+        sizes = sizes[sizes > 1]
+        starts.append((count + np.repeat(np.cumsum(sizes) - sizes, sizes)).astype(np.int32))
+        count += int(sizes.sum())
+    return np.concatenate(members), np.concatenate(starts)
 
 
 def _mixed(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint32]:

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import random
-from collections import Counter
 from typing import Any
 
 import pytest
@@ -9,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from calque.curation.passages import Duplicates, judged
+from calque.curation.passages import judged
 from calque.curation.settings import PassageSettings
 from calque.records import Passage, Provenance
 
@@ -68,49 +66,6 @@ def test_a_character_of_chinese_says_more() -> None:
 @given(st.text(max_size=400))
 def test_filters_that_are_off_keep_everything(text: str) -> None:
     assert set(reasons(text or " ", **OFF)) <= {"", "no_letters"}
-
-
-def test_duplicates_name_the_first_that_is_kept() -> None:
-    other = "Il treno partì in ritardo per via della neve. " + PROSE[::-1]
-    near = PROSE.replace("volpe", "lepre")
-    texts = [PROSE, other, PROSE.upper(), near, other]
-    passages = [passage(text, row) for row, text in enumerate(texts)]
-    duplicates = Duplicates(0.7)
-    for one in passages:
-        duplicates.add(one)
-    found = duplicates.drops()
-    assert [drop.reason if drop else "" for drop in found] == [
-        "",
-        "",
-        "duplicate",
-        "near_duplicate",
-        "duplicate",
-    ]
-    assert [
-        drop and passages[first].id in drop.detail for drop, first in zip(found[2:], (0, 0, 1), strict=True)
-    ] == [True] * 3
-
-
-def test_near_duplicates_may_be_kept() -> None:
-    duplicates = Duplicates(None)
-    for text in (PROSE, PROSE.replace("volpe", "lepre"), PROSE):
-        duplicates.add(passage(text))
-    assert [drop.reason if drop else "" for drop in duplicates.drops()] == ["", "", "duplicate"]
-    assert list(Duplicates(0.7).drops()) == []
-
-
-def test_which_is_kept_follows_from_the_order_alone() -> None:
-    """100 texts, each thrice in a shuffled order: once is kept, and it is the first."""
-    draw = random.Random(3)
-    base = [" ".join(draw.choices(PROSE.split(), k=30)) for _ in range(100)]
-    rows = [i for i in range(100) for _ in range(3)]
-    draw.shuffle(rows)
-    duplicates = Duplicates(0.95)
-    for i in rows:
-        duplicates.add(passage(base[i]))
-    kept = [i for i, drop in zip(rows, duplicates.drops(), strict=True) if drop is None]
-    assert kept == list(dict.fromkeys(rows))
-    assert Counter(kept).most_common(1)[0][1] == 1
 
 
 def test_settings_that_contradict_each_other() -> None:

@@ -1,14 +1,10 @@
-"""Which passages are kept: the filters that a setting asks for, and duplicates, exact and near."""
+"""Which passages are kept: the filters that a setting asks for."""
 
 from __future__ import annotations
 
-import hashlib
-from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-
-import numpy as np
 
 from calque.curation.characters import damaged, digits, length, links, script, symbols
 from calque.curation.drop import Drop, Filter, first_drop, too_high
@@ -16,7 +12,6 @@ from calque.curation.language import mixed_languages, wrong_language
 from calque.curation.lines import bullets, cut_off, ellipses, without_boilerplate
 from calque.curation.repetition import repeated_lines, repeated_text
 from calque.curation.settings import PassageSettings
-from calque.near import PERMUTATIONS, near_duplicates, plain, signature, similarity
 from calque.records import Passage
 
 WITHOUT_STOPS = ("th", "lo")  # languages that end no sentence with a sign
@@ -62,7 +57,7 @@ class Judged:
 
 
 def judged(passages: Iterable[Passage], settings: PassageSettings, language: str) -> Iterator[Judged]:
-    """Each passage with what the filters say of it; duplicates are another matter (`duplicates`)."""
+    """Each passage with what the filters say of it; duplicates are another matter (`curation.duplicates`)."""
     filters = filters_of(settings, language)
     for passage in passages:
         before, taken, drop = passage.text, 0, None
@@ -73,54 +68,3 @@ def judged(passages: Iterable[Passage], settings: PassageSettings, language: str
                 share = taken / max(1, len(before))
                 drop = too_high("boilerplate", "characters in boilerplate", share, settings.most_boilerplate)
         yield Judged(passage, taken, drop or first_drop(passage.text, filters))
-
-
-class Duplicates:
-    """Remembers of each passage what it takes to find its like: 512 bytes of signature, and its address."""
-
-    def __init__(self, threshold: float | None) -> None:
-        self._threshold = threshold
-        self._ids: list[bytes] = []
-        self._first: dict[bytes, int] = {}
-        self._copies: dict[int, int] = {}
-        self._rows = array("q")  # of which there are signatures
-        self._signatures = bytearray()
-
-    def add(self, passage: Passage) -> None:
-        """The next passage, in order."""
-        row = len(self._ids)
-        self._ids.append(bytes.fromhex(passage.id))
-        text = plain(passage.text)
-        digest = hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()
-        first = self._first.setdefault(digest, row)
-        if first != row:
-            self._copies[row] = first
-        elif self._threshold is not None:
-            self._rows.append(row)
-            self._signatures += signature(text).tobytes()
-
-    def drops(self) -> Sequence[Drop | None]:
-        """For each passage, whether it is the like of an earlier one, and of which (its id).
-
-        What is like a passage that is itself dropped for its likeness to another names that one, or is kept.
-        """
-        found: list[Drop | None] = [None] * len(self._ids)
-        twins = self._near_duplicates()
-        for row, (twin, share) in twins.items():
-            detail = f"is like passage {self._ids[twin].hex()}: {share:.2f}, where less than {self._threshold:.2f} is asked"
-            found[row] = Drop("near_duplicate", detail)
-        for row, first in self._copies.items():
-            kept = twins[first][0] if first in twins else first
-            found[row] = Drop("duplicate", f"says what passage {self._ids[kept].hex()} says, or nearly")
-        return found
-
-    def _near_duplicates(self) -> dict[int, tuple[int, float]]:
-        if self._threshold is None:
-            return {}
-        signatures = np.frombuffer(self._signatures, dtype=np.uint32).reshape(len(self._rows), PERMUTATIONS)
-        twins = near_duplicates(signatures, threshold=self._threshold).tolist()
-        return {
-            self._rows[at]: (self._rows[twin], similarity(signatures[at], signatures[twin]))
-            for at, twin in enumerate(twins)
-            if twin >= 0
-        }

@@ -6,9 +6,11 @@ language, dataset, row, licence, source; read it with `stored_passages`), in the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -24,12 +26,11 @@ from calque.recipes.steps import Work
 from calque.records import Passage, Rejected
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from calque.curation.passages import Duplicates
+    from calque.corpora.scratch import Scratch
+    from calque.curation.duplicates import Duplicates
 
 TRIED = 2000  # passages of a language that are judged on trial; all are read
-QUANTILES = (0.1, 0.5, 0.9)
+PERCENT = (10, 50, 90)
 _BATCH = 256  # passages tokenised at a time
 
 
@@ -37,8 +38,8 @@ _BATCH = 256  # passages tokenised at a time
 class Passages:
     """Read the files, take boilerplate out, drop what the filters drop, then duplicates.
 
-    Twice through: the filters leave survivors on disk, and duplicates are found among these. In memory there are for each
-    survivor its signature and lengths (about half a kilobyte), and a batch of texts.
+    Twice through: the filters leave survivors on disk, with their signatures and lengths, and duplicates are found among
+    these. In memory there is a batch of texts, and what has a like among the others.
     """
 
     given: ResolvedPassages
@@ -71,28 +72,27 @@ class Passages:
 
     def carry_out(self, work: Work) -> dict[str, Any]:
         """Write passages.parquet, dropped.jsonl, statistics.json and counts.json."""
-        import numpy as np
-
-        from calque.curation.passages import Duplicates
+        from calque.corpora.scratch import Scratch
+        from calque.curation.duplicates import Duplicates
         from calque.engines.loading import load_tokenizer
 
         tokenizer = load_tokenizer(work.workshop.base)
         survivors = work.folder / "survivors.parquet"
-        duplicates, lengths = Duplicates(self.curation.near_duplicates), _Lengths()
+        duplicates = Duplicates(self.curation.near_duplicates, work.folder)
+        measured, lengths = Scratch(work.folder, "int64", 2), _Lengths()
         with Ledger(work.folder / "dropped.jsonl") as ledger:
             read = ledger.keep(read_passages(*self.given.sources))
             tried = islice(read, TRIED) if work.trial else read
-            filtered = self._filtered(_told(tried, work), ledger, tokenizer, lengths)
+            filtered = self._filtered(_told(tried, work), ledger, tokenizer, measured)
             write_passages(survivors, _added(filtered, duplicates))
             ledger.set_aside("not_tried", sum(1 for _ in read))
-            drops = duplicates.drops()
-            write_passages(work.folder / "passages.parquet", _first_ones(survivors, drops, ledger))
+            first_ones = _first_ones(survivors, duplicates.drops(), ledger, measured, lengths)
+            write_passages(work.folder / "passages.parquet", first_ones)
             counts = {**ledger.counts(), "files": [path.name for path in self.files]}
         survivors.unlink()
         if not (counts["kept"] or counts["dropped"].get("not_tried")):
             raise DataError(self._nothing(counts["dropped"]))
-        kept = np.array([drop is None for drop in drops])
-        statistics = {"language": self.given.language, "kept": counts["kept"], **lengths.to_row(kept)}
+        statistics = {"language": self.given.language, "kept": counts["kept"], **lengths.to_row()}
         write_json(work.folder / "statistics.json", statistics)
         write_json(work.folder / "counts.json", counts)
         return {
@@ -102,9 +102,12 @@ class Passages:
         }
 
     def _filtered(
-        self, passages: Iterable[Passage], ledger: Ledger, tokenizer: Any, lengths: _Lengths
+        self, passages: Iterable[Passage], ledger: Ledger, tokenizer: Any, measured: Scratch
     ) -> Iterator[Passage]:
-        """The passages that no filter drops, the limit in tokens among them; the others go to the ledger."""
+        """The passages that no filter drops, the limit in tokens among them; the others go to the ledger.
+
+        Of each of them `measured` takes the tokens and the characters of boilerplate taken out.
+        """
         from calque.curation.passages import judged
 
         found = judged(passages, self.curation, self.given.language)
@@ -121,7 +124,7 @@ class Passages:
                     drop = Drop("too_many_tokens", f"tokens: {tokens:,}, at most {most:,}")
                     ledger.drop(_rejected(one.passage, drop))
                 else:
-                    lengths.add(len(one.passage.text), tokens, one.taken_out)
+                    measured.append((tokens, one.taken_out))
                     yield one.passage
 
     def _nothing(self, dropped: dict[str, int]) -> Problem:
@@ -132,28 +135,35 @@ class Passages:
         )
 
 
-@dataclass
 class _Lengths:
-    """Characters, tokens, and characters of boilerplate taken out, of each passage that the filters keep."""
+    """Characters and tokens of the passages that stay, and characters of boilerplate taken out: how often each occurs."""
 
-    rows: list[tuple[int, int, int]] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.characters: Counter[int] = Counter()
+        self.tokens: Counter[int] = Counter()
+        self.taken_out = 0
 
-    def add(self, *row: int) -> None:
-        self.rows.append((row[0], row[1], row[2]))
+    def add(self, characters: int, tokens: int, taken_out: int) -> None:
+        self.characters[characters] += 1
+        self.tokens[tokens] += 1
+        self.taken_out += taken_out
 
-    def to_row(self, kept: np.ndarray[Any, Any]) -> dict[str, Any]:
-        """Sums and quantiles over those that stay."""
-        import numpy as np
-
-        table = np.array(self.rows, dtype=np.int64).reshape(-1, 3)[kept]
-        some = table if len(table) else np.zeros((1, 3))
-        quantiles = np.quantile(some, QUANTILES, axis=0, method="inverted_cdf").astype(int)
-        names = ("characters", "tokens")
-        found: dict[str, Any] = {
-            name: {"all": int(table[:, i].sum()), "quantiles": quantiles[:, i].tolist()}
-            for i, name in enumerate(names)
+    def to_row(self) -> dict[str, Any]:
+        """Sums and quantiles."""
+        return {
+            "characters": _summary(self.characters),
+            "tokens": _summary(self.tokens),
+            "boilerplate_taken_out": self.taken_out,
         }
-        return {**found, "boilerplate_taken_out": int(table[:, 2].sum())}
+
+
+def _summary(counts: Counter[int]) -> dict[str, Any]:
+    """The sum, and the least value that so many percent do not exceed; of nothing noughts."""
+    values = sorted(counts)
+    sums = list(accumulate(counts[value] for value in values))
+    places = [bisect_left(sums, -(-counts.total() * percent // 100)) for percent in PERCENT]
+    quantiles = [values[place] for place in places] if values else [0] * len(PERCENT)
+    return {"all": sum(value * count for value, count in counts.items()), "quantiles": quantiles}
 
 
 def _added(passages: Iterable[Passage], duplicates: Duplicates) -> Iterator[Passage]:
@@ -162,10 +172,14 @@ def _added(passages: Iterable[Passage], duplicates: Duplicates) -> Iterator[Pass
         yield passage
 
 
-def _first_ones(survivors: Path, drops: Sequence[Drop | None], ledger: Ledger) -> Iterator[Passage]:
-    """The survivors without those that are like an earlier one."""
-    for passage, drop in zip(stored_passages(survivors), drops, strict=True):
+def _first_ones(
+    survivors: Path, drops: Iterable[Drop | None], ledger: Ledger, measured: Scratch, lengths: _Lengths
+) -> Iterator[Passage]:
+    """The survivors without those that are like an earlier one; `lengths` takes theirs."""
+    figures = (row for block in measured.blocks() for row in block.tolist())
+    for passage, drop, (tokens, taken_out) in zip(stored_passages(survivors), drops, figures, strict=True):
         if drop is None:
+            lengths.add(len(passage.text), tokens, taken_out)
             yield passage
         else:
             ledger.drop(_rejected(passage, drop))
