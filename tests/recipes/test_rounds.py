@@ -7,17 +7,21 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from calque.corpora.demonstration_files import read_demonstrations
+from calque.engines import Completion, keeping
+from calque.engines.transformers_engine import TransformersEngine
 from calque.errors import RecipeError, RunError
 from calque.recipes.checking import check
 from calque.recipes.reading import read_recipe
 from calque.recipes.rounds import Rounds, stop_of
 from calque.recipes.runner import Prepared, prepare, run
+from calque.records import Conversation
 from calque.reports.folder import read_run
 from calque.reports.page import write_report
 from calque.reports.verdict import verdict
@@ -159,6 +163,47 @@ def test_the_recipe_goes_through_and_is_cached(project: Path) -> None:
     verdicts = verdict(read_run(project / "run"))
     assert {column.role for column in verdicts.columns} == scored
     assert run(prepared(project, *LOOSE), project / "run").done == 0
+
+
+def test_a_generator_that_was_stopped_is_asked_the_rest_and_nothing_twice(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """24 passages in portions of 8, stopped in the third portion; then all 36, of which the 12 others are asked."""
+    written = TransformersEngine.answers
+    asked: list[str] = []
+    most = 19
+
+    def answers(
+        self: TransformersEngine, conversations: Sequence[Conversation], **how: Any
+    ) -> Iterator[tuple[int, Completion]]:
+        nonlocal asked
+        for i, answer in written(self, conversations, **how):
+            text = conversations[i][-1].text + conversations[i][-1].input
+            if len(asked) == most or "Tell of" in text:
+                raise KeyboardInterrupt  # where it is to be stopped, or once the follower is asked
+            asked += [text] if "anni e mangia" in text else []
+            yield i, answer
+
+    def stopped(passages: int | str, out: str) -> list[dict[str, Any]]:
+        asked.clear()
+        with pytest.raises(KeyboardInterrupt):
+            run(prepared(project, *LOOSE, f"curate.refine.passages={passages}"), project / out)
+        file = project / out / "steps" / "generate-it" / "candidates.jsonl"
+        return [json.loads(line) for line in file.read_text("utf-8").splitlines()] if file.is_file() else []
+
+    monkeypatch.setattr(TransformersEngine, "answers", answers)
+    monkeypatch.setattr(keeping, "PORTION", 8)
+    assert stopped(24, "run") == []
+    assert len(asked) == 19
+    first, most = set(asked[:16]), 1000
+    found = stopped(24, "run")
+    assert len(asked) == 8
+    assert len({*asked, *first}) == 24
+    assert found == stopped(24, "straight")
+    before = {*asked}
+    assert stopped("all", "run")
+    assert len(asked) == 12
+    assert not before & {*asked}
 
 
 def test_an_evaluator_that_learnt_nothing_ends_the_run_and_says_so(project: Path) -> None:

@@ -1,7 +1,7 @@
 """Requests and their answers in one SQLite file, so that nothing is asked, or paid for, twice.
 
-A row is the request as it was put, under the hash of it, and the answer in JSON. Failures are no rows. Each answer is
-committed when it comes, in the write-ahead log: a killed process loses none, a power cut perhaps the last second's.
+A row is the request as it was put, under the hash of it, and the answer in JSON. Failures are no rows. What is
+kept is committed at once, in the write-ahead log: a killed process loses none of it, a power cut perhaps the last second's.
 Beside them stands what was spent, by purpose: on failures too, and never again on what came from here.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -23,6 +23,7 @@ CREATE TABLE IF NOT EXISTS answers (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS spent (purpose TEXT PRIMARY KEY, cost REAL NOT NULL) STRICT, WITHOUT ROWID;
 """
+INSERT = "INSERT OR IGNORE INTO answers VALUES (?, ?, ?)"
 WAIT = 60.0  # seconds for another process that writes
 AT_ONCE = 500  # keys in one query
 
@@ -56,9 +57,13 @@ class RequestStore:
 
     def put(self, request: Mapping[str, Any], answer: Any) -> None:
         """Keep an answer; that which is there already stays."""
-        text = canonical(request)
-        row = (_key(text), text, json.dumps(answer))
-        self._database.execute("INSERT OR IGNORE INTO answers VALUES (?, ?, ?)", row)
+        self._database.execute(INSERT, _row(request, answer))
+
+    def put_together(self, answers: Iterable[tuple[Mapping[str, Any], Any]]) -> None:
+        """Keep requests and their answers, all of them or none."""
+        with self._database:
+            self._database.execute("BEGIN IMMEDIATE")
+            self._database.executemany(INSERT, (_row(*one) for one in answers))
 
     def spend(self, purpose: str, cost: float) -> None:
         """Note that so much more was spent."""
@@ -87,6 +92,11 @@ class RequestStore:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _row(request: Mapping[str, Any], answer: Any) -> tuple[str, str, str]:
+    text = canonical(request)
+    return _key(text), text, json.dumps(answer)
 
 
 def canonical(request: Mapping[str, Any]) -> str:

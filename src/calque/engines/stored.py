@@ -49,13 +49,17 @@ class Asked:
 class StoredEngine:
     """An engine behind a store. Equal requests are asked once, also within one call; failures are asked again next time.
 
-    With a `purse`, what its budget may not hold for fails as `over_budget`, and is not asked.
+    With a `purse`, what its budget may not hold for fails as `over_budget`, and is not asked. The answers of a call are kept
+    as they come; or `together`, once all have come, and none where they do not.
     """
 
-    def __init__(self, engine: Answering, store: RequestStore, purse: Purse | None = None) -> None:
+    def __init__(
+        self, engine: Answering, store: RequestStore, purse: Purse | None = None, *, together: bool = False
+    ) -> None:
         self.engine = engine
         self.store = store
         self.purse = purse
+        self.together = together
         self.counts = Asked()
         self._paid = 0  # requests that cost tokens, answered or not
 
@@ -183,17 +187,21 @@ class StoredEngine:
         if progress is not None and known:
             progress(known)
         missing = list(first.values())
+        waiting: list[tuple[Mapping[str, Any], Any]] = []
         for some in self._portions(missing, dearest):
             for i, answer in _told(some, ask, keys, found):
                 self.counts.asked += 1
                 if isinstance(answer, Failure):
                     self.counts.failed += 1
+                elif self.together:
+                    waiting.append((requests[i], to_json(answer)))
                 else:
                     self.store.put(requests[i], to_json(answer))
                 self._pay(answer, requests[i]["shown"])
                 found[keys[i]] = answer
                 if progress is not None:
                     progress(times[keys[i]])
+        self.store.put_together(waiting)
         unasked = Failure(OVER_BUDGET, "it might have cost more than may be spent")
         return [found.get(key, unasked) for key in keys]
 

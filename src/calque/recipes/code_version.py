@@ -17,9 +17,11 @@ from pathlib import Path
 _WORKSHOP = "recipes/steps/workshop.py"
 _OTHERS = "recipes/steps/other_engines.py"
 _CHUNKS = "recipes/steps/chunks.py"
+_KEEPING = "engines/keeping.py"
 _BESIDE = {
     **dict.fromkeys(("encode", "evaluate"), (_WORKSHOP,)),
-    **dict.fromkeys(("generate", "answer", "rate"), (_WORKSHOP, _CHUNKS, _OTHERS)),
+    **dict.fromkeys(("generate", "answer"), (_WORKSHOP, _KEEPING, _OTHERS)),
+    "rate": (_WORKSHOP, _CHUNKS, _OTHERS),
     "measure": (_WORKSHOP, _OTHERS),
     "perplexity": (_WORKSHOP, _CHUNKS),
     "evaluate_served": (_OTHERS, "recipes/steps/evaluate.py"),
@@ -46,7 +48,17 @@ def code_version(kind: str) -> str:
 
 def sources_of(kind: str) -> tuple[str, ...]:
     """Modules and data folders that the outcome of a step of `kind` depends on, by their names in the package."""
-    waiting = [f"recipes/steps/{kind}.py", *_BESIDE.get(kind, ())]
+    return _reached(f"recipes/steps/{kind}.py", *_BESIDE.get(kind, ()))
+
+
+@cache
+def engine_version() -> str:
+    """12 hex digits over the sources that answer as a system of the run, from its files on."""
+    return digest_of(*_reached(_WORKSHOP))
+
+
+def _reached(*names: str) -> tuple[str, ...]:
+    waiting = list(names)
     found: set[str] = set()
     while waiting:
         name = waiting.pop()

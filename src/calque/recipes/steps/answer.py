@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from calque.corpora.cross_lingual_files import cross_lingual_pair, cross_lingual_row, write_cross_lingual
+from calque.corpora.cross_lingual_files import write_cross_lingual
 from calque.corpora.ledger import Ledger
 from calque.corpora.seed_pairs import SeedFiles
 from calque.corpora.seed_rows import SeedRows, seed_rows
@@ -18,7 +18,6 @@ from calque.prompts.cross_lingual import instruction_request, reversed_request
 from calque.recipes.refine import Refine
 from calque.recipes.steps import Work
 from calque.recipes.steps.asking import Other, Own
-from calque.recipes.steps.chunks import in_chunks
 from calque.recipes.steps.demonstrate import seed_settings
 from calque.records import CrossLingualPair, Rejected
 
@@ -34,7 +33,7 @@ class Answer:
     seed: int
 
     kind: ClassVar[Literal["answer"]] = "answer"
-    resumes: ClassVar[bool] = True
+    resumes: ClassVar[bool] = False
 
     @property
     def name(self) -> str:
@@ -120,16 +119,9 @@ class Answer:
     def _by_system(
         self, system: Own, pairs: Sequence[CrossLingualPair], work: Work
     ) -> list[CrossLingualPair]:
-        progress = work.counted(len(pairs))
-
-        def write(some: Sequence[CrossLingualPair]) -> list[dict[str, Any]]:
-            asked = [(self._asked(pair),) for pair in some]
-            answers = system.engine(work).complete(
-                asked, max_new_tokens=self._tokens, sampling=self._sampling, progress=progress
-            )
-            return [cross_lingual_row(self._made(p, a.text)) for p, a in zip(some, answers, strict=True)]
-
-        return [cross_lingual_pair(row) for _, row in in_chunks(work.folder, pairs, write)]
+        asked = [(self._asked(pair),) for pair in pairs]
+        answers = system.complete(work, asked, max_new_tokens=self._tokens, sampling=self._sampling)
+        return [self._made(pair, answer.text) for pair, answer in zip(pairs, answers, strict=True)]
 
     def _asked(self, pair: CrossLingualPair) -> Any:
         if self.turned:

@@ -79,6 +79,28 @@ class Own:
         tuned = work.after[self.after[0]] if self.after else None
         return work.workshop.engine(self.name, tuned, self.recipe.evaluate.precision)
 
+    def complete(
+        self,
+        work: Work,
+        conversations: Sequence[Conversation],
+        *,
+        max_new_tokens: int,
+        sampling: Sampling | None = None,
+    ) -> list[Completion]:
+        """An answer to each; what comes is kept for the next attempt, and is not asked again."""
+        from calque.engines.keeping import kept_answers
+        from calque.recipes.steps.other_engines import request_store
+
+        with request_store(work.workshop) as store:
+            return kept_answers(
+                self.engine(work),
+                store,
+                conversations,
+                max_new_tokens=max_new_tokens,
+                sampling=sampling,
+                progress=work.counted(len(conversations)),
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class Other:

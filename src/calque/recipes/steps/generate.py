@@ -21,7 +21,6 @@ from calque.prompts.cross_lingual import reversed_request
 from calque.recipes.refine import Refine
 from calque.recipes.steps import Work
 from calque.recipes.steps.asking import Expected, Other, Own
-from calque.recipes.steps.chunks import in_chunks
 from calque.records import Passage
 
 WRITTEN = ("instruction_tokens", "temperature", "top_p", "top_k")  # of how it is written
@@ -38,7 +37,7 @@ class Generate:
     seed: int
 
     kind: ClassVar[Literal["generate"]] = "generate"
-    resumes: ClassVar[bool] = True
+    resumes: ClassVar[bool] = False
 
     @property
     def name(self) -> str:
@@ -122,16 +121,9 @@ class Generate:
                 else:
                     yield passage, {**_row(answer), "text": plain(answer.text)}
             return
-        progress = work.counted(len(passages))
-
-        def write(some: Sequence[Passage]) -> list[dict[str, Any]]:
-            asked = [(reversed_request(passage.text, passage.language),) for passage in some]
-            answers = generator.engine(work).complete(
-                asked, max_new_tokens=writing.instruction_tokens, sampling=sampling, progress=progress
-            )
-            return [_row(answer) for answer in answers]
-
-        yield from in_chunks(work.folder, passages, write)
+        asked = [(reversed_request(passage.text, passage.language),) for passage in passages]
+        made = generator.complete(work, asked, max_new_tokens=writing.instruction_tokens, sampling=sampling)
+        yield from ((passage, _row(answer)) for passage, answer in zip(passages, made, strict=True))
 
 
 def _row(answer: Completion) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Models besides the base one, here or behind a server, each behind the run's store of requests."""
+"""The run's store of requests, and the models behind it besides the run's own: here or behind a server."""
 
 from __future__ import annotations
 
@@ -20,14 +20,21 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def other_engine(
-    workshop: Workshop, name: str, model: AnyModel, purse: Purse | None = None
-) -> Iterator[StoredEngine]:
-    """The engine of that name in the recipe; what it answers, and what is spent on it, is kept in the run's folder."""
+def request_store(workshop: Workshop) -> Iterator[RequestStore]:
+    """What models were asked in this run, and answered. Of a check nothing is kept."""
     with (
         TemporaryDirectory() as scratch,
         RequestStore(workshop.requests or Path(scratch) / "requests") as store,
     ):
+        yield store
+
+
+@contextmanager
+def other_engine(
+    workshop: Workshop, name: str, model: AnyModel, purse: Purse | None = None
+) -> Iterator[StoredEngine]:
+    """The engine of that name in the recipe; what it answers, and what is spent on it, is kept in the run's folder."""
+    with request_store(workshop) as store:
         if isinstance(model, ServerModel):
             yield StoredEngine(_server(model), store, purse)
         else:

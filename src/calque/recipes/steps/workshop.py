@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from calque.recipes.code_version import engine_version
 from calque.recipes.hashes import Hashes
 from calque.recipes.schema import ModelSettings
 
@@ -26,7 +27,7 @@ class Workshop:
     template: str
     base: ModelFiles
     hashes: Hashes
-    requests: Path | None = None  # the file in which answers of other models are kept
+    requests: Path | None = None  # the file in which answers of models are kept
     _engine: tuple[str, TransformersEngine] | None = field(default=None, repr=False)
 
     @cached_property
@@ -58,7 +59,7 @@ class Workshop:
         """The engine of a system, `tuned` being the folder of its tuning step. One is held at a time."""
         if self._engine is None or self._engine[0] != system:
             self.release()
-            self._engine = (system, self._load(system, tuned, precision))
+            self._engine = (system, self._load(tuned, precision))
         return self._engine[1]
 
     def held(self, name: str, load: Callable[[], TransformersEngine]) -> TransformersEngine:
@@ -72,7 +73,7 @@ class Workshop:
         """Let the engine's memory go."""
         self._engine = None
 
-    def _load(self, system: str, tuned: Path | None, precision: str) -> TransformersEngine:
+    def _load(self, tuned: Path | None, precision: str) -> TransformersEngine:
         from calque.engines.device import answering_dtype, best_device
         from calque.engines.loading import load_model
         from calque.engines.transformers_engine import TransformersEngine
@@ -83,7 +84,15 @@ class Workshop:
         model: Any = load_model(weights_of(self.base, tuned), dtype=dtype, device=device)
         if tuned is not None and (tuned / "adapter").is_dir():
             model = load_tuned(model, tuned)
-        return TransformersEngine(model, self.encoder, system)
+        identity = f"{self.weights_sha256} {self._learnt_sha256(tuned)} {dtype} {engine_version()}"
+        return TransformersEngine(model, self.encoder, identity)
+
+    def _learnt_sha256(self, tuned: Path | None) -> str:
+        """Content address of what a tuning step made of the base model."""
+        if tuned is None:
+            return ""
+        folders = [tuned / name for name in ("adapter", "model", "start")]
+        return self._sha256(sorted(p for folder in folders for p in folder.rglob("*") if p.is_file()))
 
     def _content(self) -> list[Path]:
         from calque.engines.loading import content
