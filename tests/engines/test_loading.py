@@ -211,3 +211,21 @@ def test_precision() -> None:
     assert resolve_dtype("fp32", torch.device("cuda")) == torch.float32
     assert answering_dtype("auto", cpu) == torch.float32
     assert answering_dtype("bf16", cpu) == torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("amx", "amd", "instructions", "wanted"),
+    [
+        (True, False, True, torch.bfloat16),
+        (False, True, True, torch.bfloat16),
+        (False, True, False, torch.float32),
+        (False, False, True, torch.float32),  # Intel's without AMX lose by it
+    ],
+)
+def test_auto_is_bf16_where_it_pays(
+    monkeypatch: pytest.MonkeyPatch, amx: bool, amd: bool, instructions: bool, wanted: torch.dtype
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: instructions)
+    monkeypatch.setattr("calque.engines.device.onednn_is_faster", lambda: amd)
+    assert resolve_dtype("auto", torch.device("cpu")) == wanted
