@@ -1,10 +1,11 @@
-"""All benchmarks of speed by one command: one JSON file and one page of tables, from which docs/speed.md is written.
+"""All benchmarks of speed by one command: one JSON file and one page of tables, docs/benchmarks.md.
 
-    python benchmarks/all.py [--only tuning vocabulary] [--quick] [--out benchmarks/results]
+    python benchmarks/all.py [--only tuning vocabulary] [--quick] [--out benchmarks/results] [--page FILE]
 
 Each runs with its defaults, one after the other; on two cores all of them take some hours, `--quick` some minutes, with
-sizes that show that they run and nothing else. What fails is told and does not end the rest. Those that need files
-(harness, identification; references.py) or a GPU (gpu.sh) are started by hand.
+sizes that show that they run and nothing else. What fails is told and does not end the rest. With `--only` the page keeps
+what the others gave before; each tells when it ran and how busy the machine was. Those that need files (harness,
+identification; references.py) or a GPU (gpu.sh) are started by hand.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import platform
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,7 @@ BENCHMARKS: dict[str, tuple[str, list[str], list[str]]] = {
         ["--size", "10M"],
         ["--repeats", "1", "--prompts", "8", "--tokens", "8"],
     ),
+    "startup": ("startup.py", [], ["--repeats", "1"]),
     "products": ("products.py", [], ["--prompts", "8", "--tokens", "8"]),
     "encoding": ("encoding.py", [], ["--sizes", "1000"]),
     "data": ("data.py", [], ["--sizes", "2000"]),
@@ -74,7 +77,6 @@ def machine() -> dict[str, Any]:
         "cpu": cpu,
         "cores": len(os.sched_getaffinity(0)),
         "python": platform.python_version(),
-        "load": round(os.getloadavg()[0], 1),
         "versions": {name: version for name in names if (version := _version(name))},
     }
 
@@ -94,7 +96,7 @@ def run(name: str, quick: bool, folder: Path) -> dict[str, Any]:
     out = folder / f"{name}.json"
     out.unlink(missing_ok=True)
     command = [script, *options, *(fewer if quick else [])]
-    began = time.perf_counter()
+    load, began = os.getloadavg()[0], time.perf_counter()
     done = subprocess.run(
         [sys.executable, str(HERE / script), *command[1:], "--out", str(out)],
         stdout=subprocess.PIPE,
@@ -105,6 +107,8 @@ def run(name: str, quick: bool, folder: Path) -> dict[str, Any]:
     figures = json.loads(out.read_text(encoding="utf-8")) if out.is_file() else None
     return {
         "command": f"python benchmarks/{' '.join(command)}",
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "load": round(load, 1),
         "minutes": round((time.perf_counter() - began) / 60, 1),
         "failed": done.returncode != 0,
         "table": done.stdout.rstrip(),
@@ -119,11 +123,27 @@ def page(result: dict[str, Any]) -> str:
     lines = [
         "# Benchmarks",
         "",
-        f"{about['cpu']}, {about['cores']} cores, load {about['load']} before. Python {about['python']}, {versions}.",
+        "Made by `make benchmarks`; what the figures mean, and which goals they miss, stands in [speed.md](speed.md).",
+        "Load is the number of processes that ran or waited in the minute before.",
+        "",
+        f"{about['cpu']}, {about['cores']} cores. Python {about['python']}, {versions}.",
     ]
-    for name, one in result["benchmarks"].items():
+    for name in (name for name in BENCHMARKS if name in result["benchmarks"]):
+        one = result["benchmarks"][name]
         state = " **failed**" if one["failed"] else ""
-        lines += ["", f"## {name}{state}", "", f"    {one['command']}", "", "```", one["table"], "```"]
+        when = f"{one['date']}, load {one['load']}, {one['minutes']} minutes"
+        lines += [
+            "",
+            f"## {name}{state}",
+            "",
+            f"    {one['command']}",
+            "",
+            f"{when}.",
+            "",
+            "```",
+            one["table"],
+            "```",
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -136,19 +156,26 @@ def main() -> None:
         "--quick", action="store_true", help="sizes that show that they run, and nothing else"
     )
     parser.add_argument("--out", type=Path, default=HERE / "results")
+    parser.add_argument("--page", type=Path, help="where the page goes; OUT/all.md by default")
     args = parser.parse_args()
     names = [name for name in BENCHMARKS if not args.only or name.startswith(tuple(args.only))]
     if not names:
         parser.error(f"--only: there is no such benchmark; there are {', '.join(BENCHMARKS)}")
     args.out.mkdir(parents=True, exist_ok=True)
     result: dict[str, Any] = {"machine": machine(), "quick": args.quick, "benchmarks": {}}
+    if args.only and (args.out / "all.json").is_file():
+        earlier = json.loads((args.out / "all.json").read_text(encoding="utf-8"))
+        if {key: earlier[key] for key in ("machine", "quick")} == {
+            key: result[key] for key in ("machine", "quick")
+        }:
+            result["benchmarks"] = earlier["benchmarks"]
     for name in names:
         print(f"## {name}", flush=True)
         one = run(name, args.quick, args.out)
         print(one["table"], "failed" if one["failed"] else "", flush=True)
         result["benchmarks"][name] = one
         (args.out / "all.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-        (args.out / "all.md").write_text(page(result), encoding="utf-8")
+        (args.page or args.out / "all.md").write_text(page(result), encoding="utf-8")
     sys.exit(any(one["failed"] for one in result["benchmarks"].values()))
 
 

@@ -1,0 +1,75 @@
+"""How long a command takes to begin: ours, and those of the peers that are there.
+
+    python benchmarks/startup.py [--repeats 5] [--out FILE]
+
+Each is a process of its own; contenders take turns. `seconds` is by the clock, `processor` is that of the process and its children.
+`calque check` is given the recipe of the lab's world, whose files it reads and counts (`--help` of the peers reads nothing).
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from common import Figures, alone, arguments, by_turns, medians, settings_of, write_figures
+
+BIN = Path(sys.executable).parent
+PEERS = {"trl --help": ["trl", "--help"], "lm_eval --help": ["lm_eval", "--help"]}
+
+
+def commands(world: Path) -> dict[str, list[str]]:
+    """What is started, by the name that the table gives it."""
+    ours = str(BIN / "calque")
+    recipe = str(world / "crossalpaca.yaml")
+    return {
+        "calque --help": [ours, "--help"],
+        "calque check": [ours, "check", recipe, f"out={world / 'run'}"],
+        "import torch": [sys.executable, "-c", "import torch"],
+        "import transformers": [sys.executable, "-c", "from transformers import AutoModelForCausalLM"],
+        **{
+            name: [str(BIN / words[0]), *words[1:]]
+            for name, words in PEERS.items()
+            if (BIN / words[0]).is_file()
+        },
+    }
+
+
+def run_one(name: str, world: Path) -> None:
+    """One start; prints its figures as JSON."""
+    began = time.perf_counter()
+    subprocess.run(commands(world)[name], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    seconds = time.perf_counter() - began
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(json.dumps({"seconds": seconds, "processor": used.ru_utime + used.ru_stime}))
+
+
+def main() -> None:
+    parser = arguments(__doc__, repeats=5)
+    parser.add_argument("--world", type=Path)
+    args = parser.parse_args()
+    if args.one:
+        run_one(args.one, args.world)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        world = Path(folder)
+        make = [str(BIN / "calque"), "lab", "world", folder, "--language", "it"]
+        subprocess.run(make, check=True, stdout=subprocess.DEVNULL)
+        runs: dict[str, list[Figures]] = by_turns(
+            list(commands(world)),
+            args.repeats,
+            lambda name: alone(name, __file__, ["--world", folder]),
+        )
+    table = {name: medians(made) for name, made in runs.items()}
+    print(f"{'':22}{'seconds':>9}{'processor':>11}")
+    for name, row in table.items():
+        print(f"{name:22}{row['seconds']:>9.2f}{row['processor']:>11.2f}")
+    write_figures(args.out, {"settings": settings_of(args, "repeats"), "medians": table, "runs": runs})
+
+
+if __name__ == "__main__":
+    main()
