@@ -4,8 +4,8 @@
 
 Each runs with its defaults, one after the other; on two cores all of them take some hours, `--quick` some minutes, with
 sizes that show that they run and nothing else. What fails is told and does not end the rest. With `--only` the page keeps
-what the others gave before; each tells when it ran and how busy the machine was. Those that need files (harness,
-identification; references.py) or a GPU (gpu.sh) are started by hand.
+what the others gave before; each tells when it ran and how busy the machine was. Those that need files
+(contamination, harness, identification; references.py) or a GPU (gpu.sh) are started by hand.
 """
 
 from __future__ import annotations
