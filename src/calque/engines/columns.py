@@ -158,27 +158,27 @@ def one_token_attention(
     goes through transformers' own function. Returns [rows, tokens, heads, size].
     """
     tokens = query.shape[2]
-    shared: tuple[Stems, int] | None = getattr(key, SHARED, None)
     special = out_of_the_ordinary(options) or options.get("cache") is not None
     if tokens > 1 or special or query.device.type != "cpu" or attention_mask is None:
-        if shared is not None:
+        if hasattr(key, SHARED):
             raise RuntimeError("stems are for plain attention of one token on a CPU")
         output, _ = sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout, scaling, **options
         )
         return output, None
     with products_in_place():
-        return _one_token(query, key, value, attention_mask, scaling, shared), None
+        return attend(query, key, value, attention_mask, scaling), None
 
 
-def _one_token(
+def attend(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
     mask: torch.Tensor,
     scaling: float | None,
-    shared: tuple[Stems, int] | None,
 ) -> torch.Tensor:
+    """The same of one token on a CPU: query [rows, heads, 1, size]; returns [rows, 1, heads, size]."""
+    shared: tuple[Stems, int] | None = getattr(key, SHARED, None)
     rows, heads, _, size = query.shape
     groups, columns = key.shape[1], key.shape[2]
     together = heads // groups  # heads that share keys and values

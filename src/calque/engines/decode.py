@@ -26,10 +26,11 @@ from calque.engines.attention import causal_of
 from calque.engines.columns import NAME, Columns, install
 from calque.engines.drawing import Drawing
 from calque.engines.padding import padded, positions
-from calque.engines.passes import Passes, Rows, common
+from calque.engines.passes import Passes, Rows
 from calque.engines.probing import are_those_alone, takes_ours
-from calque.engines.products import products_of
-from calque.engines.stems import Stem, Stems, stems_of
+from calque.engines.products import onednn_is_faster, products_of
+from calque.engines.stems import Stem, Stems, alike_together, stems_of
+from calque.engines.step import OPERATIONS, Operations, Step, step_of
 
 LOGITS = 1 << 27  # held at a time: half a gigabyte in fp32
 SPARE = 64  # columns beyond the longest row, so that columns are moved seldom
@@ -60,21 +61,6 @@ def make_decoder(model: Any, stop_id: int, passes: Passes | None = None) -> Deco
     return None
 
 
-def _alike_together(prompts: Sequence[list[int]], which: Sequence[int]) -> list[int]:
-    """Prompts that share half of their tokens or more with the next one together, and these groups in falling length."""
-    order = sorted(which, key=lambda i: prompts[i])
-    groups: list[list[int]] = []
-    for i in order:
-        before = prompts[groups[-1][-1]] if groups else []
-        alike = common(np.array(before), np.array(prompts[i]))
-        if groups and 2 * alike >= len(prompts[i]):
-            groups[-1].append(i)
-        else:
-            groups.append([i])
-    groups.sort(key=lambda group: -max(len(prompts[i]) for i in group))
-    return [i for group in groups for i in group]
-
-
 class Decoder:
     """Greedy or drawn continuations of prompts; see `make_decoder`."""
 
@@ -84,6 +70,8 @@ class Decoder:
         self.passes = passes
         self.products = products_of(model)
         self.shares = False  # whether rows may share stems
+        self.step: Step | None = None
+        self.by_weights = False  # whether steps may go by the model's weights, without its modules
         install()
         model.set_attn_implementation(NAME)
 
@@ -91,27 +79,34 @@ class Decoder:
     def agrees(self) -> bool:
         """Whether two rows of unequal lengths get the logits that each gets alone, at their prompts and one token on.
 
-        Where they also do with a stem that they share, rows may from now on.
+        Where they also do with a stem that they share, rows may from now on; where they do by the model's weights, steps go by these.
         """
-        if not self._agree(Columns(2, 9, self.model.dtype, self.model.device)):
+        operations = self._agree()
+        if operations is None:
             return False
         if self.passes is not None and self.model.device.type == "cpu":
-            columns = Columns(2, 9, self.model.dtype, self.model.device, stems=Stems(2, 3))
             with suppress(RuntimeError):  # an attention that is out of the ordinary
-                self.shares = self._agree(columns, [Stem(0, 3), Stem(0, 3)])
+                self.shares = self._agree(Stems(2, 3), [Stem(0, 3), Stem(0, 3)]) is not None
+        self.step = step_of(self.model) if operations <= OPERATIONS else None
+        self.by_weights = self.step is not None and self._agree() is not None
         return True
 
-    def _agree(self, cache: Columns, stems: Sequence[Stem] = ()) -> bool:
+    def _agree(self, stems: Stems | None = None, which: Sequence[Stem] = ()) -> set[str] | None:
+        """The operations of a step where rows get those logits, else none."""
+        cache = Columns(2, 9, self.model.dtype, self.model.device, stems=stems)
         size = self.model.config.get_text_config().vocab_size
         prompts = [[i % size for i in range(3, 3 + length)] for length in (7, 4)]
-        found = [self._enter(cache, prompts, stems)]
+        found = [self._enter(cache, prompts, which)]
         now = [Answer(i, len(ids), [5 % size]) for i, ids in enumerate(prompts)]
-        found.append(self._step(cache, now))
+        onednn_is_faster()  # found out here: it computes what is none of the model's
+        operations = Operations()
+        with operations:
+            found.append(self._step(cache, now))
         for i, ids in enumerate(prompts):
             row = torch.tensor([[*ids, 5 % size]], device=self.model.device)
             if not are_those_alone(self.model, row, torch.stack([logits[i] for logits in found])):
-                return False
-        return True
+                return None
+        return operations.seen
 
     @torch.inference_mode()
     def answers(
@@ -126,13 +121,14 @@ class Decoder:
         `tokens_at_a_time` bounds rows × (prompt and answer); prompts of less than a quarter of the room of the longest
         run apart, more of them at a time.
         """
+        self.step = step_of(self.model) if self.by_weights else None  # of the weights that it has now
         order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
         while order:
             longest = len(prompts[order[0]]) + max_new_tokens
             like = [i for i in order if 4 * (len(prompts[i]) + max_new_tokens) >= longest]
             order = order[len(like) :]
             if self.passes is not None:
-                like = _alike_together(prompts, like)
+                like = alike_together(prompts, like)
             stems = stems_of([prompts[i] for i in like]) if self.shares else []
             lengths = [len(prompts[i]) for i in like]
             cache = self._cache(lengths, stems, max_new_tokens, tokens_at_a_time)
@@ -206,6 +202,8 @@ class Decoder:
         device = self.model.device
         newest = torch.tensor([[answer.written[-1]] for answer in now], device=device)
         places = torch.tensor([[answer.length + len(answer.written) - 1] for answer in now], device=device)
+        if self.step is not None:
+            return self.step(newest, places, cache)
         return self._logits(newest, cache.mask(), places, cache)
 
     def _enter(self, cache: Columns, prompts: list[list[int]], stems: Sequence[Stem] = ()) -> torch.Tensor:

@@ -50,6 +50,21 @@ def stems_of(prompts: Sequence[Sequence[int]]) -> list[Stem]:
     return [Stem(number, tokens) for number, (n, tokens) in enumerate(groups) for _ in range(n)]
 
 
+def alike_together(prompts: Sequence[list[int]], which: Sequence[int]) -> list[int]:
+    """Prompts that share half of their tokens or more with the next one together, and these groups in falling length."""
+    order = sorted(which, key=lambda i: prompts[i])
+    groups: list[list[int]] = []
+    for i in order:
+        before = prompts[groups[-1][-1]] if groups else []
+        alike = common(np.array(before), np.array(prompts[i]))
+        if groups and 2 * alike >= len(prompts[i]):
+            groups[-1].append(i)
+        else:
+            groups.append([i])
+    groups.sort(key=lambda group: -max(len(prompts[i]) for i in group))
+    return [i for group in groups for i in group]
+
+
 class Stems:
     """Stems of at most `longest` tokens, at most `room` of them, and which row has which."""
 
