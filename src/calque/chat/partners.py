@@ -13,9 +13,10 @@ from calque.engines import Completion, Sampling
 from calque.errors import ModelError, Problem, UsageError
 from calque.languages import UnknownLanguageError
 from calque.languages import language as language_of
-from calque.recipes.schema import ChatPart, PivotPart, ServedSystem
+from calque.recipes.measured import ServedSystem
 from calque.recipes.systems import by_way_of_english
 from calque.recipes.tuned import RunSystem, Tuned, read_tuned
+from calque.recipes.views import ChatPart, PivotPart
 from calque.records import Conversation
 
 MARK = "calque_export.json"  # what `calque export` says of a model

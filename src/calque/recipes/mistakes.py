@@ -12,7 +12,9 @@ from pydantic import BaseModel, ValidationError
 from calque.errors import Problem
 from calque.recipes.changes import SHORT
 from calque.recipes.document import Document, Loc, dotted
-from calque.recipes.schema import Part, Recipe, ServedSystem, System
+from calque.recipes.measured import ServedSystem, System
+from calque.recipes.schema import Recipe
+from calque.recipes.views import Part
 
 
 def _view(form: type[BaseModel]) -> tuple[str, ...]:

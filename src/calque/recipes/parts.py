@@ -10,7 +10,8 @@ from calque.curation.sentence_embedding import lacking
 from calque.recipes.document import Loc
 from calque.recipes.finding import Finder
 from calque.recipes.resolved import ResolvedPart
-from calque.recipes.schema import CrossLingualPart, Part, Recipe, ReversedPart, SelectedPart
+from calque.recipes.schema import Recipe
+from calque.recipes.views import CrossLingualPart, Part, ReversedPart, SelectedPart
 
 
 class Parts:

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 
 from calque.recipes.refinement import refinement_steps
 from calque.recipes.resolved import Resolved, ResolvedSystem
-from calque.recipes.schema import RatedPart, SelectedPart
 from calque.recipes.steps import Step
 from calque.recipes.steps.contamination import CandidateContamination, Contamination
 from calque.recipes.steps.demonstrate import Demonstrate
@@ -23,6 +22,7 @@ from calque.recipes.steps.judge import judges
 from calque.recipes.steps.mix import Mix
 from calque.recipes.steps.passages import Passages
 from calque.recipes.steps.tune import Tune
+from calque.recipes.views import RatedPart, SelectedPart
 
 
 def plan(resolved: Resolved, template: str) -> tuple[Step, ...]:

@@ -8,8 +8,9 @@ from itertools import product
 from calque.evaluation.shots import ASKED, NONE, Shots
 from calque.recipes.document import Loc
 from calque.recipes.finding import Finder
+from calque.recipes.measured import ServedSystem
 from calque.recipes.resolved import ResolvedBenchmark, ResolvedSystem, called
-from calque.recipes.schema import BENCHMARK_FIELDS, ONLY_OPTIONS, Recipe, ServedSystem
+from calque.recipes.schema import BENCHMARK_FIELDS, ONLY_OPTIONS, Recipe
 from calque.recipes.sources import Files
 from calque.recipes.steps.evaluate import is_asked
 

@@ -9,7 +9,7 @@ from calque.corpora.seed_pairs import SeedFiles
 from calque.recipes.refine import Refine
 from calque.recipes.resolved import Resolved, ResolvedPart
 from calque.recipes.rounds import GENERATOR, evaluator, follower, kept
-from calque.recipes.schema import Recipe, SelectedPart
+from calque.recipes.schema import Recipe
 from calque.recipes.steps import Step
 from calque.recipes.steps.answer import Answer
 from calque.recipes.steps.asking import Other, Own
@@ -19,6 +19,7 @@ from calque.recipes.steps.perplexity import Perplexity
 from calque.recipes.steps.rate import Rate
 from calque.recipes.steps.ratings import Ratings
 from calque.recipes.steps.select import Select
+from calque.recipes.views import SelectedPart
 
 BY_RATING = ("rating", "worst")
 

@@ -9,12 +9,14 @@ from calque.errors import Problem, RecipeError
 from calque.recipes.document import Loc, Places, in_order
 from calque.recipes.finding import Finder
 from calque.recipes.links import Links, unknown
+from calque.recipes.measured import ServedSystem
 from calque.recipes.others import engines_of, engines_of_rounds, known_answers, readable, template_from
 from calque.recipes.questions import Questions, not_asked
 from calque.recipes.resolved import Resolved, ResolvedPassages, called
 from calque.recipes.rounds import Rounds, expanded, rounds_of, taken_names
-from calque.recipes.schema import ModelSettings, RatedPart, Recipe, SelectedPart, ServedSystem
+from calque.recipes.schema import ModelSettings, Recipe
 from calque.recipes.systems import Systems
+from calque.recipes.views import RatedPart, SelectedPart
 
 
 def resolve(

@@ -14,18 +14,11 @@ from calque.corpora.seed_pairs import SeedFiles
 from calque.corpora.seed_rows import ALL_ROWS, SeedRows
 from calque.evaluation.shots import NONE, Shots
 from calque.recipes.judging import AnyModel
+from calque.recipes.measured import ServedSystem, Way
 from calque.recipes.refine import Amount
 from calque.recipes.rounds import NO_ROUNDS, Rounds
-from calque.recipes.schema import (
-    ChatPart,
-    Part,
-    PivotPart,
-    RatedPart,
-    Recipe,
-    SelectedPart,
-    ServedSystem,
-    Way,
-)
+from calque.recipes.schema import Recipe
+from calque.recipes.views import ChatPart, Part, PivotPart, RatedPart, SelectedPart
 from calque.tuning.settings import TuningSettings
 
 

@@ -7,16 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from calque.curation.rounds import settled
+from calque.recipes.measured import System
 from calque.recipes.refine import Amount, Refine
-from calque.recipes.schema import (
-    CrossLingualPart,
-    Part,
-    RatedPart,
-    Recipe,
-    ReversedPart,
-    SelectedPart,
-    System,
-)
+from calque.recipes.schema import Recipe
+from calque.recipes.views import CrossLingualPart, Part, RatedPart, ReversedPart, SelectedPart
 
 GENERATOR = "generator"
 

@@ -15,8 +15,9 @@ from pydantic import ValidationError
 
 from calque.recipes.changes import is_of
 from calque.recipes.document import Loc
+from calque.recipes.measured import System
 from calque.recipes.mistakes import VIEWS, where
-from calque.recipes.schema import Recipe, System
+from calque.recipes.schema import Recipe
 
 SOME_LANGUAGE = ["zh"]
 SOME_MODEL = "model"

@@ -10,12 +10,14 @@ from pydantic import ValidationError
 from calque.recipes.document import Loc
 from calque.recipes.finding import Finder
 from calque.recipes.links import unknown
+from calque.recipes.measured import ServedSystem, System, Way
 from calque.recipes.mistakes import plain
 from calque.recipes.others import readable, template_from
 from calque.recipes.parts import Parts
 from calque.recipes.refine import Amount
 from calque.recipes.resolved import ResolvedSystem
-from calque.recipes.schema import ChatPart, PivotPart, Recipe, ServedSystem, System, Way
+from calque.recipes.schema import Recipe
+from calque.recipes.views import ChatPart, PivotPart
 from calque.tuning.settings import TuningSettings
 
 

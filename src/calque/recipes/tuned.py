@@ -13,9 +13,10 @@ from typing import Any
 
 from calque.errors import Problem, RunError, UsageError
 from calque.recipes.hashes import Hashes
+from calque.recipes.measured import ServedSystem, Way
 from calque.recipes.reading import read_recipe
 from calque.recipes.resolve import template_of
-from calque.recipes.schema import Recipe, ServedSystem, Way
+from calque.recipes.schema import Recipe
 from calque.recipes.steps.workshop import Workshop
 
 

@@ -24,8 +24,8 @@ from calque.demonstrations.pivot import pivot_demonstrations
 from calque.demonstrations.translation import translation_demonstrations
 from calque.errors import CalqueError, DataError, Problem
 from calque.recipes.resolved import ResolvedPart
-from calque.recipes.schema import ChatPart, InstructionPart, PivotPart, ReversedPart, TranslationPart
 from calque.recipes.steps import Work
+from calque.recipes.views import ChatPart, InstructionPart, PivotPart, ReversedPart, TranslationPart
 from calque.records import Demonstration, InstructionPair, Rejected
 
 Row = TypeVar("Row")

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from calque.corpora.json_rows import read_json
+from calque.recipes.measured import Way
 from calque.recipes.resolved import ResolvedBenchmark, ResolvedSystem, called
-from calque.recipes.schema import ONLY_OPTIONS, ChatPart, ModelSettings, Way
+from calque.recipes.schema import ONLY_OPTIONS, ModelSettings
 from calque.recipes.schema import Evaluate as Settings
 from calque.recipes.steps import Work
 from calque.recipes.steps.encode import template_files, template_settings
+from calque.recipes.views import ChatPart
 
 if TYPE_CHECKING:
     from calque.engines import Engine

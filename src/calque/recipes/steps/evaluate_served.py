@@ -16,7 +16,7 @@ from calque.corpora.writing import write_json, write_jsonl
 from calque.engines import TOO_LONG, Completion, CountedScores, Failure, Scores
 from calque.engines.stored import OVER_BUDGET, StoredEngine
 from calque.errors import EngineError, Problem, RunError
-from calque.recipes.schema import ServedSystem
+from calque.recipes.measured import ServedSystem
 from calque.recipes.steps import Work
 from calque.recipes.steps.asking import CHARACTERS, Expected, cost_of, engine_settings, purse_of, told
 from calque.recipes.steps.encode import template_files, template_settings

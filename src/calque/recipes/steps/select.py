@@ -13,8 +13,8 @@ from calque.corpora.json_rows import read_rows
 from calque.corpora.writing import write_json
 from calque.demonstrations.cross_lingual import cross_lingual_demonstrations
 from calque.recipes.resolved import ResolvedPart
-from calque.recipes.schema import SelectedPart
 from calque.recipes.steps import Work
+from calque.recipes.views import SelectedPart
 from calque.records import CrossLingualPair, Rejected, with_score
 
 if TYPE_CHECKING:
