@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import calque.near
 from calque.near import near_duplicates, ngram_hashes, plain, rows_per_band, signature, signatures, similarity
 
 THAI = "ลูกเสือเป็นสัตว์ป่าที่อาศัยอยู่ในป่าทึบของเอเชียตะวันออกเฉียงใต้และกินเนื้อเป็นอาหารหลักของมันทุกวัน"
@@ -107,3 +108,26 @@ def test_bands_find_nearly_all_pairs_at_the_threshold(threshold: float, width: i
 def test_no_texts() -> None:
     assert signatures([]).shape == (0, 128)
     assert near_duplicates(signatures([]), threshold=0.7).tolist() == []
+
+
+@pytest.mark.parametrize("group", [2, 64])
+@pytest.mark.parametrize("threshold", [0.3, 0.7])
+def test_nothing_but_chance_is_put_aside(
+    threshold: float, group: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Against all pairs that share a band, one by one; 300 texts of 40 kinds, more or less alike."""
+    monkeypatch.setattr(calque.near, "_GROUP", group)
+    draw = np.random.default_rng(5)
+    kinds = draw.integers(0, 2**32, (40, 128), dtype=np.uint32)
+    rows = kinds[draw.integers(0, 40, 300)]
+    other = draw.random((300, 128)) < draw.random((300, 1)) * 0.8
+    rows = np.where(other, draw.integers(0, 2**32, rows.shape, dtype=np.uint32), rows)
+    width = rows_per_band(threshold)
+    bands = rows[:, : 128 // width * width].reshape(300, -1, width)
+    expected: list[int] = []
+    for row in range(300):
+        kept = [i for i, twin in enumerate(expected) if twin < 0]
+        near = (i for i in kept if (bands[i] == bands[row]).all(axis=1).any())
+        expected.append(next((i for i in near if similarity(rows[i], rows[row]) >= threshold), -1))
+    assert near_duplicates(rows, threshold=threshold).tolist() == expected
+    assert 20 < expected.count(-1) < 280

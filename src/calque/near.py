@@ -16,11 +16,15 @@ import numpy.typing as npt
 Signatures: TypeAlias = npt.NDArray[np.uint32]
 Numbers: TypeAlias = npt.NDArray[np.int64]
 Keys: TypeAlias = npt.NDArray[np.uint64]
+Sketches: TypeAlias = npt.NDArray[np.uint8]
 
 PERMUTATIONS = 128
 NGRAM = 5  # characters
 RECALL = 0.95  # at the threshold itself; more above it
 _EMPTY = np.uint32(0xFFFFFFFF)
+SKETCHED = 64  # numbers of a sketch
+_GROUP = 64  # texts that agree in a band, of which all pairs are looked at
+_PAIRS = 1 << 16  # looked at at a time
 _COMPARED = 1024  # earlier texts that one is compared with at a time
 _BLOCK = 2048  # n-grams hashed at a time, so that the work stays in the cache
 _draw = np.random.Generator(np.random.PCG64(20240519))
@@ -76,8 +80,11 @@ def near_duplicates(rows: Signatures, *, threshold: float, fixed: int = 0) -> np
     The first of several is kept, and is what the later ones name; a text like a dropped one alone is kept. The first
     `fixed` rows are always kept: so texts are held against others, as training data against an evaluation set.
     """
-    every = np.arange(len(rows), dtype=np.int64)
-    bands = ([(every, band_keys(rows, threshold, band))] for band in range(bands_of(threshold)))
+    every, all_sketches = np.arange(len(rows), dtype=np.int64), sketches(rows)
+    bands = (
+        [in_company(every, band_keys(rows, threshold, band), all_sketches, threshold)]
+        for band in range(bands_of(threshold))
+    )
     twins = np.full(len(rows), -1, dtype=np.int64)
     for row, twin, _ in twins_among(bands, rows.__getitem__, threshold=threshold, fixed=fixed):
         twins[row] = twin
@@ -96,6 +103,33 @@ def band_keys(rows: Signatures, threshold: float, band: int) -> Keys:
     for column in range(band * width, (band + 1) * width):
         keys = keys * np.uint64(0x9E3779B97F4A7C15) + rows[:, column]
     return keys
+
+
+def sketches(rows: Signatures) -> Sketches:
+    """Half of each signature in one byte a number: what agrees in a signature agrees here. Shape (texts, 64)."""
+    return rows[:, :SKETCHED].astype(np.uint8)
+
+
+def in_company(rows: Numbers, keys: Keys, of: Sketches, threshold: float) -> tuple[Numbers, Keys]:
+    """Of the texts of a band (`of` are their sketches) those that may be like another with the same key.
+
+    Exact: as many numbers of a sketch must agree as do where all that differ lie in it. So what agrees in a band by chance is
+    put aside, and it alone grows with the square of the number of texts.
+    """
+    least = SKETCHED - PERMUTATIONS + int(np.ceil(threshold * PERMUTATIONS))
+    order, sizes = _grouped(keys)
+    keys = keys[order]
+    may = sizes > _GROUP  # a group as large as that is compared as it is
+    apart, first = 1, np.flatnonzero((sizes > 1) & ~may)
+    while len(first):
+        first = first[first + apart < len(keys)]
+        first = first[keys[first] == keys[first + apart]]
+        for begin in range(0, len(first), _PAIRS):
+            one = first[begin : begin + _PAIRS]
+            alike = one[(of[order[one]] == of[order[one + apart]]).sum(axis=1) >= least]
+            may[alike] = may[alike + apart] = True
+        apart += 1
+    return rows[order[may]], keys[may]
 
 
 def twins_among(
@@ -144,15 +178,21 @@ def _groups(parts: Iterable[tuple[Numbers, Keys]]) -> tuple[Numbers, npt.NDArray
     """The rows that share their key with another, group by group and in order, and where in this the group of each begins."""
     members, starts, count = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int32)], 0
     for rows, keys in parts:
-        order = np.argsort(keys, kind="stable")
-        begins = np.flatnonzero(np.diff(keys[order], prepend=~keys[order[:1]]))
-        sizes = np.diff(begins, append=len(order))
-        shared = np.repeat(sizes > 1, sizes)
-        members.append(rows[order[shared]])
-        sizes = sizes[sizes > 1]
-        starts.append((count + np.repeat(np.cumsum(sizes) - sizes, sizes)).astype(np.int32))
-        count += int(sizes.sum())
+        order, sizes = _grouped(keys)
+        shared = order[sizes > 1]
+        begins = np.flatnonzero(np.diff(keys[shared], prepend=~keys[shared[:1]]))
+        members.append(rows[shared])
+        starts.append((count + np.repeat(begins, np.diff(begins, append=len(shared)))).astype(np.int32))
+        count += len(shared)
     return np.concatenate(members), np.concatenate(starts)
+
+
+def _grouped(keys: Keys) -> tuple[Numbers, Numbers]:
+    """The order in which equal keys stand together, each group in its own order; and the size of the group of each there."""
+    order = np.argsort(keys, kind="stable")
+    begins = np.flatnonzero(np.diff(keys[order], prepend=~keys[order[:1]]))
+    sizes = np.diff(begins, append=len(order))
+    return order, np.repeat(sizes, sizes)
 
 
 def _mixed(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint32]:

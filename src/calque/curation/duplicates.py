@@ -1,7 +1,7 @@
 """Passages that say what an earlier one says, to the letter or nearly, however many there are.
 
 What it takes to find them lies on disk: half a kilobyte a passage. Memory is taken for those passages that have a like, and
-for two million keys at a time.
+for a million keys and sketches at a time.
 """
 
 from __future__ import annotations
@@ -15,10 +15,22 @@ import numpy.typing as npt
 
 from calque.corpora.scratch import Scratch
 from calque.curation.drop import Drop
-from calque.near import PERMUTATIONS, Keys, Numbers, band_keys, bands_of, plain, signature, twins_among
+from calque.near import (
+    PERMUTATIONS,
+    SKETCHED,
+    Keys,
+    Numbers,
+    band_keys,
+    bands_of,
+    in_company,
+    plain,
+    signature,
+    sketches,
+    twins_among,
+)
 from calque.records import Passage
 
-_KEYS = 1 << 21  # sorted at a time
+_KEYS = 1 << 20  # sorted at a time
 _NONE = np.empty(0, dtype=np.int64)
 
 
@@ -102,18 +114,19 @@ class Duplicates:
     def _band(
         self, band: int, threshold: float, others: npt.NDArray[np.bool_]
     ) -> Iterator[tuple[Numbers, Keys]]:
-        """Rows and keys of one band, part by part."""
+        """Rows and keys of one band, part by part, of passages that may have a like."""
         for part in range(self._parts()):
             rows, keys, start = [_NONE], [np.empty(0, dtype=np.uint64)], 0
+            of = [np.empty((0, SKETCHED), dtype=np.uint8)]
             for block in self._signatures.blocks():
                 key = band_keys(block, threshold, band)
-                ours = np.flatnonzero(
-                    (key % np.uint64(self._parts()) == part) & others[start : start + len(block)]
-                )
+                inside = key % np.uint64(self._parts()) == part
+                ours = np.flatnonzero(inside & others[start : start + len(block)])
                 rows.append(start + ours)
                 keys.append(key[ours])
+                of.append(sketches(block[ours]))
                 start += len(block)
-            yield np.concatenate(rows), np.concatenate(keys)
+            yield in_company(np.concatenate(rows), np.concatenate(keys), np.concatenate(of), threshold)
 
     def _parts(self) -> int:
         return 1 + len(self._names) // _KEYS
