@@ -22,6 +22,7 @@ from calque.lab.prove.experiment import Experiment, Figure
 from calque.lab.prove.paces import BY_LOSS, EVERYTHING, Paced
 from calque.languages import LANGUAGES
 from calque.reports import numbers
+from calque.reports.layout import portions
 
 Numbered = tuple[int, Result]  # a result with its row (from 1) in results.jsonl
 
@@ -227,7 +228,9 @@ def write_page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(percent=numbers.percent, points=numbers.points, ends=_ends, forest=_forest)
+    environment.filters.update(
+        percent=numbers.percent, points=numbers.points, ends=_ends, forest=_forest, portions=portions
+    )
     environment.globals.update(plot=_plot, parts=(EVERYTHING, *BY_LOSS))
     css = (resources.files("calque.reports") / "templates" / "page.css").read_text(encoding="utf-8")
     own = (resources.files("calque.lab.prove") / "templates" / "prove.css").read_text(encoding="utf-8")
