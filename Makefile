@@ -49,7 +49,7 @@ test-all: check
 
 # Hours on two cores; the peers (benchmarks/requirements.txt) go into an environment of their own.
 benchmarks: .bench/.ready
-	.bench/bin/python benchmarks/all.py --page docs/benchmarks.md
+	.bench/bin/python benchmarks/all.py --page docs/speed-tables.md
 
 # Our scores against the official rules and lm-evaluation-harness, on official files: make references DATA=FOLDER
 references: .bench/.ready

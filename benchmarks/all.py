@@ -1,4 +1,4 @@
-"""All benchmarks of speed by one command: one JSON file and one page of tables, docs/benchmarks.md.
+"""All benchmarks of speed by one command: one JSON file and one page of tables, docs/speed-tables.md.
 
     python benchmarks/all.py [--only tuning vocabulary] [--quick] [--out benchmarks/results] [--page FILE]
 
@@ -121,7 +121,7 @@ def page(result: dict[str, Any]) -> str:
     about = result["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     lines = [
-        "# Benchmarks",
+        "# Speed: all figures",
         "",
         "Made by `make benchmarks`; what the figures mean, and which goals they miss, stands in [speed.md](speed.md).",
         "Load is the number of processes that ran or waited in the minute before.",
