@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -149,3 +150,17 @@ def test_steps_go_by_the_weights_that_there_are_now() -> None:
         parameter.data = parameter.data * 1.5
     assert step_of(model) is not None
     changed()
+
+
+def test_a_model_is_saved_as_it_was(tmp_path: Path) -> None:
+    """What an engine is made of shares no storage that safetensors refuses, and is still tuned by its gradients."""
+    model = model_of(LlamaConfig)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    greedy(decoder(model))
+    model.save_pretrained(tmp_path)
+    again = AutoModelForCausalLM.from_pretrained(tmp_path).state_dict()
+    assert again.keys() == before.keys()
+    assert all(torch.equal(again[name], tensor) for name, tensor in before.items())
+    model.set_attn_implementation("sdpa")
+    model(torch.tensor([PROMPTS[1]])).logits.sum().backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
