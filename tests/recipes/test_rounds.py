@@ -31,7 +31,10 @@ LOOSE = ("curate.refine.least_auc=0", "curate.refine.stop=false", "curate.refine
 
 
 def words(project: Path) -> list[str]:
-    """The recipe on 24 seed pairs and 40 passages, most of which are nothing like a good text."""
+    """The recipe on 24 seed pairs and 36 passages, most of which are nothing like a good text.
+
+    In fp32, so that what the generator learns by heart does not depend on the processor.
+    """
     animals, places = ["il cane", "il gatto", "la mucca", "il lupo"], ["nel bosco", "sul monte", "in città"]
     seed = [
         {"instruction": f"Tell of {a} {p} {i}.", "output": f"{a} è {p}, e dorme {i} ore."}
@@ -58,7 +61,7 @@ def words(project: Path) -> list[str]:
         "curate.refine.rounds=2",
         "curate.refine.writing={instruction_tokens: 24, response_tokens: 12}",
         "curate.refine.generator={epochs: 40, learning_rate: 0.01}",
-        "tuning={method: full, learning_rate: 0.001, epochs: 1, examples_per_step: 4}",
+        "tuning={method: full, learning_rate: 0.001, epochs: 1, examples_per_step: 4, precision: fp32}",
         f"evaluate.xquad={project}/xquad.{{language}}.json",
         "evaluate.languages=[x]",
         "evaluate.max_new_tokens.xquad=4",
