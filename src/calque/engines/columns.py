@@ -182,13 +182,12 @@ def attend(
     rows, heads, _, size = query.shape
     groups, columns = key.shape[1], key.shape[2]
     together = heads // groups  # heads that share keys and values
-    scores = torch.bmm(query.reshape(rows * groups, together, size), key.transpose(2, 3).flatten(0, 1)).view(
-        rows, groups, together, columns
-    )
+    query = query.reshape(rows * groups, together, size) * (scaling if scaling is not None else size**-0.5)
+    scores = torch.bmm(query, key.transpose(2, 3).flatten(0, 1)).view(rows, groups, together, columns)
     if shared is not None:
         stems, layer = shared
         scores = torch.cat((stems.scores(layer, query.view(rows, groups, together, size)), scores), dim=-1)
-    scores.mul_(scaling if scaling is not None else size**-0.5).add_(mask)
+    scores.add_(mask)
     weights = torch.softmax(scores, dim=-1)
     own = weights[..., -columns:].reshape(rows * groups, together, columns)
     output = torch.bmm(own, value.flatten(0, 1)).view(rows, groups, together, -1)
