@@ -15,6 +15,7 @@ from accelerate import Accelerator
 from calque.tuning.batch import Plan, Rows, Step, collate
 from calque.tuning.encode import EncodedSet
 from calque.tuning.forward import ResponseLoss
+from calque.tuning.lanes import Lanes
 
 Vector = npt.NDArray[np.float32]
 Weigh = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -26,17 +27,20 @@ class Gradient:
 
     rows: EncodedSet
     counts: torch.Tensor  # trained tokens of each row, on the device
-    loss_of: ResponseLoss
+    lanes: Lanes
     accelerator: Accelerator
     dtype: torch.dtype
 
     def add_up(self, step: Step) -> float:
         """Add up the gradient of the mean loss over the step's trained tokens; return that loss."""
-        sums = []
-        for rows in step.micro_batches:
-            losses, _ = self._losses(rows, alike=True)
+
+        def add(loss_of: ResponseLoss, rows: Rows) -> torch.Tensor:
+            losses, _ = self._losses(loss_of, rows, alike=True)
             (losses.sum() / step.trained_tokens).backward()
-            sums.append(losses.detach().sum())
+            total: torch.Tensor = losses.detach().sum()
+            return total
+
+        sums = self.lanes.run(step.micro_batches, add)
         total = math.fsum(map(float, sums))  # read at the end: until then the device need not wait for us
         if self.accelerator.num_processes > 1:
             summed = torch.tensor(total, device=self.accelerator.device, dtype=torch.float64)
@@ -49,40 +53,43 @@ class Gradient:
         `weigh(rows, losses)` gives weights [rows] for the numbers of rows and their mean losses, on the device. The sum
         is not normalised yet: by what, is known only when the whole step has run.
         """
-        seen = []
-        for rows in step.micro_batches:
-            losses, owners = self._losses(rows)
+
+        def add(loss_of: ResponseLoss, rows: Rows) -> torch.Tensor:
+            losses, owners = self._losses(loss_of, rows)
             numbers = torch.tensor(rows, device=losses.device)
             means = self._means(losses.detach(), owners, numbers)
             weight = weigh(numbers, means)
             of_token = torch.cat([weight, weight.new_zeros(1)])[owners]
             ((losses * of_token).sum() / step.trained_tokens).backward()
-            seen.append(torch.stack([means, weight]))
-        return self._gathered(step.rows, seen)
+            return torch.stack([means, weight])
+
+        return self._gathered(step.rows, self.lanes.run(step.micro_batches, add))
 
     @torch.no_grad()
     def measure(self, rows: npt.NDArray[np.int64], plan: Plan) -> tuple[Step, Vector]:
         """The losses of rows without a gradient and without dropout, in the order of the step that they would make."""
         step = plan.step_of(0, 0, rows)
-        self.loss_of.eval()
-        seen = []
-        for batch in step.micro_batches:
-            losses, owners = self._losses(batch)
+
+        def losses_of(loss_of: ResponseLoss, batch: Rows) -> torch.Tensor:
+            losses, owners = self._losses(loss_of, batch)
             means = self._means(losses, owners, torch.tensor(batch, device=losses.device))
-            seen.append(torch.stack([means, means]))
-        self.loss_of.train()
+            return torch.stack([means, means])
+
+        self.lanes.train(False)
+        seen = self.lanes.run(step.micro_batches, losses_of)
+        self.lanes.train()
         return step, self._gathered(step.rows, seen)[0]
 
-    def _losses(self, rows: Rows, *, alike: bool = False) -> tuple[Any, torch.Tensor]:
+    def _losses(self, loss_of: ResponseLoss, rows: Rows, *, alike: bool = False) -> tuple[Any, torch.Tensor]:
         """Loss of each place, and the row in the micro-batch that it is of (behind the last row for idle places)."""
-        arrays, device = collate(self.rows, rows, joined=self.loss_of.joined), self.accelerator.device
+        arrays, device = collate(self.rows, rows, joined=loss_of.joined), self.accelerator.device
         ids, positions, labels, owners = (
             torch.from_numpy(array).to(device)
             for array in (arrays.ids, arrays.positions, arrays.labels, arrays.rows)
         )
         starts = None if arrays.starts is None else torch.from_numpy(arrays.starts).to(device)
         with torch.autocast(device.type, dtype=self.dtype, enabled=self.dtype != torch.float32):
-            losses = self.loss_of(ids, positions, labels, starts, arrays.longest, alike=alike)
+            losses = loss_of(ids, positions, labels, starts, arrays.longest, alike=alike)
         return losses, owners.remainder(len(rows) + 1)
 
     def _means(self, losses: torch.Tensor, owners: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:

@@ -38,6 +38,7 @@ from calque.tuning.checkpoint import Progressed, load_checkpoint, save_checkpoin
 from calque.tuning.encode import EncodedSet
 from calque.tuning.forward import ResponseLoss
 from calque.tuning.gradient import Gradient
+from calque.tuning.lanes import Lanes
 from calque.tuning.pace import Pace
 from calque.tuning.paced import PacedSteps, Taken, normalise, plain_step
 from calque.tuning.settings import TuningSettings
@@ -122,11 +123,12 @@ def tune(
     )
     joins = accelerator.device.type == "cuda" and dtype == torch.bfloat16  # what its kernels compute in
     loss_of = ResponseLoss(model, join=dtype if joins else None)
+    lanes = Lanes(loss_of, accelerator.device)
     plan = plan_of(
         encoded,
         settings,
         seed,
-        tokens_per_batch=_token_budget(settings, accelerator.device),
+        tokens_per_batch=_token_budget(settings, accelerator.device) // len(lanes),
         rank=accelerator.process_index,
         world=accelerator.num_processes,
         joined=loss_of.joined,
@@ -134,12 +136,12 @@ def tune(
     progressed = load_checkpoint(folder, fingerprint, parameters, optimizer) or Progressed(0, [])
     log, pace_log = list(progressed.log), list(progressed.pace)
     counts = torch.from_numpy(plan.trained_counts).to(accelerator.device)
-    gradient = Gradient(encoded, counts, loss_of, accelerator, dtype)
+    gradient = Gradient(encoded, counts, lanes, accelerator, dtype)
     pace = Pace(settings.pacing, encoded, plan, seed) if settings.pacing.order != "none" else None
     if pace is not None and progressed.state:
         pace.restore(progressed.state)
     take = partial(plain_step, gradient=gradient) if pace is None else PacedSteps(pace, gradient).take
-    model.train()
+    lanes.train()
     for planned in plan.steps(progressed.steps):
         _seed(seed, "dropout", str(planned.index), str(plan.rank))
         learning_rate = rate_at(planned.index, len(plan), settings)
@@ -162,6 +164,7 @@ def tune(
         if done % settings.checkpoint_steps == 0 and done < len(plan) and accelerator.is_main_process:
             progressed = Progressed(done, log, pace_log, pace.state() if pace is not None else {})
             save_checkpoint(folder, progressed, fingerprint, parameters, optimizer)
+    lanes.close()
     if accelerator.is_main_process:
         save_tuned(
             model, load_tokenizer(base), folder, settings, weights_of(base, folder if start else None).label

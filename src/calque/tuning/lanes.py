@@ -1,0 +1,106 @@
+"""Micro-batches side by side on a CPU: each core runs its own, in place of all cores sharing the products of one.
+
+Small products do not fill two cores. Two lanes of half the token budget took the tuning of 10M parameters from 4,370 tokens/s
+to 5,430 (bf16), of 1.5M from 16,500 to 18,800, of 60M with an adapter from 1,130 to 1,290; on two cores, nothing is
+measured on more. Lanes share the weights; each has gradients of its own, which are added up in a fixed order.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from calque.tuning.batch import Rows
+from calque.tuning.forward import ResponseLoss
+
+T = TypeVar("T")
+
+MOST = 4
+GRADIENTS = 1 << 28  # bytes that the further lanes' gradients may take, all together
+
+
+class Lanes:
+    """Runs work on micro-batches, each with a `ResponseLoss` over the same weights: `first`'s, whose gradients count.
+
+    There is one lane, and no thread, where the device is no CPU, where torch has one thread, where the model draws (dropout: the
+    generator is the process's, and its draws would depend on which thread comes first), where weights are more than plain
+    parameters (quantized), and where gradients would take too much.
+    """
+
+    def __init__(self, first: ResponseLoss, device: torch.device) -> None:
+        self.first = first
+        self._lanes = [first]
+        threads = torch.get_num_threads()
+        wanted = min(threads, MOST, 1 + _fitting(first)) if device.type == "cpu" else 1
+        if wanted > 1 and _is_plain(first):
+            self._lanes += [_sharing(first) for _ in range(wanted - 1)]
+        self._pool = ThreadPoolExecutor(
+            len(self), initializer=torch.set_num_threads, initargs=(max(1, threads // len(self)),)
+        )
+
+    def __len__(self) -> int:
+        return len(self._lanes)
+
+    def train(self, mode: bool = True) -> None:
+        """Set all lanes to training, or to measuring."""
+        for lane in self._lanes:
+            lane.train(mode)
+
+    def run(self, batches: Sequence[Rows], work: Callable[[ResponseLoss, Rows], T]) -> list[T]:
+        """The outcome of `work` for each micro-batch, in order; what it adds to gradients stands in those of `first` then."""
+        if len(self) == 1 or len(batches) == 1:
+            return [work(self.first, rows) for rows in batches]
+        graded = torch.is_grad_enabled()  # each thread's own, as autocast is
+
+        def drive(lane: int) -> list[T]:
+            with torch.set_grad_enabled(graded):
+                return [work(self._lanes[lane], rows) for rows in batches[lane :: len(self)]]
+
+        found = list(self._pool.map(drive, range(len(self))))
+        self._add_up()
+        return [found[i % len(self)][i // len(self)] for i in range(len(batches))]
+
+    def close(self) -> None:
+        """End the threads."""
+        self._pool.shutdown()
+
+    def _add_up(self) -> None:
+        for lane in self._lanes[1:]:
+            for ours, its in zip(self.first.parameters(), lane.parameters(), strict=True):
+                if its.grad is not None:
+                    ours.grad = its.grad if ours.grad is None else ours.grad.add_(its.grad)
+                    its.grad = None
+
+
+def _fitting(first: ResponseLoss) -> int:
+    """Further lanes whose gradients fit."""
+    size = sum(p.numel() * p.element_size() for p in first.parameters() if p.requires_grad)
+    return GRADIENTS // max(1, size)
+
+
+def _is_plain(first: ResponseLoss) -> bool:
+    """Whether nothing is drawn in training, and weights are parameters and nothing more."""
+    if any(type(p) is not nn.Parameter for p in first.parameters()):
+        return False
+    device = next(first.parameters()).device
+    ids = torch.zeros(1, 2, dtype=torch.long, device=device)
+    was_training = first.training
+    first.train()
+    before = torch.get_rng_state()
+    with torch.no_grad():
+        first(ids, torch.zeros(1, dtype=torch.long), torch.zeros(1, dtype=torch.long))
+    drew = not torch.equal(before, torch.get_rng_state())
+    torch.set_rng_state(before)
+    first.train(was_training)
+    return not drew
+
+
+def _sharing(first: ResponseLoss) -> ResponseLoss:
+    """Another one over the same weights, with gradients of its own."""
+    shared = {id(p): nn.Parameter(p.data, requires_grad=p.requires_grad) for p in first.parameters()}
+    return copy.deepcopy(first, dict(shared))

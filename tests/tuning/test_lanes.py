@@ -1,0 +1,131 @@
+"""Lanes: the same gradients and losses as one micro-batch after the other, and one lane where two would not be the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+import calque.tuning.lanes
+from calque.engines.loading import ModelFiles
+from calque.tuning.adapt import adapt
+from calque.tuning.batch import Rows, collate
+from calque.tuning.encode import EncodedSet
+from calque.tuning.forward import ResponseLoss
+from calque.tuning.lanes import Lanes
+from calque.tuning.loop import tune
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def _two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def loss_of(base: ModelFiles, **changes: Any) -> ResponseLoss:
+    return ResponseLoss(AutoModelForCausalLM.from_pretrained(base.folder, **changes))
+
+
+def test_gradients_and_outcomes_are_those_of_one_lane(base: ModelFiles, rows: EncodedSet) -> None:
+    batches = [(0, 1), (2,), (3, 4, 5), (6,), (7, 8)]
+
+    def work(one: ResponseLoss, batch: Rows) -> float:
+        arrays = collate(rows, batch)
+        losses = one(*map(torch.from_numpy, (arrays.ids, arrays.positions, arrays.labels)))
+        losses.sum().backward()
+        return float(losses.detach().sum())
+
+    lanes = Lanes(loss_of(base), CPU)
+    assert len(lanes) == 2
+    found = lanes.run(batches, work)
+    alone = loss_of(base)
+    assert found == pytest.approx([work(alone, batch) for batch in batches], abs=1e-5)
+    for ours, its in zip(lanes.first.parameters(), alone.parameters(), strict=True):
+        assert ours.grad is not None
+        torch.testing.assert_close(ours.grad, its.grad, atol=1e-5, rtol=1e-4)
+    again = Lanes(loss_of(base), CPU)
+    assert again.run(batches, work) == found
+    for ours, its in zip(lanes.first.parameters(), again.first.parameters(), strict=True):
+        assert torch.equal(ours.grad, its.grad), "the order of the sum is fixed"  # type: ignore[arg-type]
+
+
+def test_weights_are_shared_and_so_is_a_step(base: ModelFiles) -> None:
+    lanes = Lanes(loss_of(base), CPU)
+    with torch.no_grad():
+        for parameter in lanes.first.parameters():
+            parameter.zero_()
+    seen = lanes.run([(0,), (1,)], lambda one, _: sum(float(p.abs().sum()) for p in one.parameters()))
+    assert seen == [0.0, 0.0]
+
+
+def test_threads_measure_without_a_gradient_where_they_are_told_to(base: ModelFiles) -> None:
+    lanes = Lanes(loss_of(base), CPU)
+    lanes.train(False)
+    with torch.no_grad():
+        told = lanes.run(
+            [(0,), (1,)], lambda one, _: (torch.is_grad_enabled(), one.training, one.model.training)
+        )
+    assert told == [(False, False, False)] * 2
+    lanes.train()
+    assert (
+        lanes.run([(0,), (1,)], lambda one, _: (torch.is_grad_enabled(), one.training)) == [(True, True)] * 2
+    )
+
+
+def test_what_goes_wrong_in_a_lane_is_raised(base: ModelFiles) -> None:
+    def work(_: ResponseLoss, batch: Rows) -> None:
+        raise KeyError(batch)
+
+    with pytest.raises(KeyError):
+        Lanes(loss_of(base), CPU).run([(0,), (1,)], work)
+
+
+def test_where_there_is_one_lane(base: ModelFiles, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(Lanes(loss_of(base, attention_dropout=0.1), CPU)) == 1, "it draws"
+    model = adapt(AutoModelForCausalLM.from_pretrained(base.folder), settings(lora={"dropout": 0.05}))
+    assert len(Lanes(ResponseLoss(model), CPU)) == 1, "it draws"
+    model = adapt(AutoModelForCausalLM.from_pretrained(base.folder), settings())
+    assert len(Lanes(ResponseLoss(model), CPU)) == 2
+    assert len(Lanes(loss_of(base), torch.device("meta"))) == 1
+    odd = loss_of(base)
+    odd.model.lm_head.weight = type("Odd", (torch.nn.Parameter,), {})(odd.model.lm_head.weight.data)
+    assert len(Lanes(odd, CPU)) == 1
+    torch.set_num_threads(1)
+    assert len(Lanes(loss_of(base), CPU)) == 1
+    torch.set_num_threads(8)
+    assert len(Lanes(loss_of(base), CPU)) == 4
+    monkeypatch.setattr(calque.tuning.lanes, "GRADIENTS", 1000)
+    assert len(Lanes(loss_of(base), CPU)) == 1
+
+
+def test_the_probe_draws_nothing(base: ModelFiles) -> None:
+    first = loss_of(base, attention_dropout=0.5)
+    first.eval()
+    before = torch.get_rng_state()
+    Lanes(first, CPU)
+    assert torch.equal(before, torch.get_rng_state())
+    assert not first.training
+
+
+@pytest.mark.parametrize("pacing", [{}, {"order": "easiest-first"}])
+def test_tuning_comes_to_the_same(
+    base: ModelFiles, rows: EncodedSet, settings: Any, tmp_path: Path, pacing: dict[str, str]
+) -> None:
+    found = {}
+    for name, threads in (("one", 1), ("two", 2), ("again", 2)):
+        torch.set_num_threads(threads)
+        made = settings(method="full", tokens_per_batch=64, learning_rate=1e-3, epochs=2, pacing=pacing)
+        (tmp_path / name).mkdir()
+        found[name] = tune(base, rows, made, seed=0, folder=tmp_path / name, fingerprint={}).log
+    assert found["two"] == found["again"]
+    for one, two in zip(found["one"], found["two"], strict=True):
+        assert one["loss"] == pytest.approx(two["loss"], abs=1e-5)
+        assert one["gradient_norm"] == pytest.approx(two["gradient_norm"], rel=1e-3)
