@@ -110,7 +110,7 @@ def test_no_texts() -> None:
     assert near_duplicates(signatures([]), threshold=0.7).tolist() == []
 
 
-@pytest.mark.parametrize("group", [2, 64])
+@pytest.mark.parametrize("group", [2, 512])
 @pytest.mark.parametrize("threshold", [0.3, 0.7])
 def test_nothing_but_chance_is_put_aside(
     threshold: float, group: int, monkeypatch: pytest.MonkeyPatch

@@ -23,7 +23,7 @@ NGRAM = 5  # characters
 RECALL = 0.95  # at the threshold itself; more above it
 _EMPTY = np.uint32(0xFFFFFFFF)
 SKETCHED = 64  # numbers of a sketch
-_GROUP = 64  # texts that agree in a band, of which all pairs are looked at
+_GROUP = 512  # texts that agree in a band, of which all pairs are looked at
 _PAIRS = 1 << 16  # looked at at a time
 _COMPARED = 1024  # earlier texts that one is compared with at a time
 _BLOCK = 2048  # n-grams hashed at a time, so that the work stays in the cache
@@ -124,8 +124,9 @@ def in_company(rows: Numbers, keys: Keys, of: Sketches, threshold: float) -> tup
     while len(first):
         first = first[first + apart < len(keys)]
         first = first[keys[first] == keys[first + apart]]
-        for begin in range(0, len(first), _PAIRS):
-            one = first[begin : begin + _PAIRS]
+        open_pairs = first[~(may[first] & may[first + apart])]  # of a crowd that is alike, few
+        for begin in range(0, len(open_pairs), _PAIRS):
+            one = open_pairs[begin : begin + _PAIRS]
             alike = one[(of[order[one]] == of[order[one + apart]]).sum(axis=1) >= least]
             may[alike] = may[alike + apart] = True
         apart += 1
