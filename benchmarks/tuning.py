@@ -1,6 +1,6 @@
 """Our tuning loop against the trainers of the hub: tokens a second, trained tokens a second, peak memory, losses.
 
-    python benchmarks/tuning.py [--size 1.5M] [--steps N] [--repeats 3] [--precision auto] [--out FILE]
+    python benchmarks/tuning.py [--size 1.5M] [--steps N] [--repeats 3] [--precision auto] [--only NAMES] [--out FILE]
 
 All tune the same random Llama on the same synthetic rows: lengths lognormal, 20 to 500 tokens with a mean near 140 (3,000
 to 4,096 for the size `long`), the last 46% of each trained, a vocabulary of 8192. Each run is a process of its own;
@@ -8,7 +8,7 @@ contenders take turns, so that a busy machine troubles all of them alike. The fi
 of the rows, never padding. Memory is the process's peak above what it held after its imports: of all of them with the model
 and the optimiser's state. Trainers that take
 rows as they come are given them in our order: in fp32 the losses of every step must then agree, and the table says how
-far they lie apart at most. TRL takes part where it can be imported (benchmarks/requirements.txt).
+far they lie apart at most. `calque, one lane` runs one micro-batch after the other, `calque, sdpa` takes torch's fused attention. TRL takes part where it can be imported (benchmarks/requirements.txt).
 """
 
 from __future__ import annotations
@@ -54,8 +54,16 @@ from trainers import (
 VOCABULARY = 8192
 MICRO_BATCH = 8  # rows of a micro-batch, for the trainers that count rows
 PACKED = 1024  # tokens of a packed row
-CONTENDERS = ("calque", "calque, sdpa", "trainer, padded", "trainer, grouped", "trl", "trl, packed")
-IN_OUR_ORDER = ("calque", "calque, sdpa", "trainer, padded", "trl")
+CONTENDERS = (
+    "calque",
+    "calque, one lane",
+    "calque, sdpa",
+    "trainer, padded",
+    "trainer, grouped",
+    "trl",
+    "trl, packed",
+)
+IN_OUR_ORDER = ("calque", "calque, one lane", "calque, sdpa", "trainer, padded", "trl")
 
 
 @dataclass(frozen=True)
@@ -119,13 +127,15 @@ def tuning_settings(size: Size, args: argparse.Namespace) -> Any:
 
 
 def with_calque(
-    model: Path, rows: Rows, size: Size, args: argparse.Namespace, short_rows: bool
+    model: Path, rows: Rows, size: Size, args: argparse.Namespace, name: str
 ) -> tuple[Clock, list[float]]:
     import calque.tuning.loop  # noqa: F401
-    from calque.tuning import attention
+    from calque.tuning import attention, lanes
 
-    if not short_rows:
+    if name == "calque, sdpa":
         attention.LONGEST = 0
+    if name == "calque, one lane":
+        lanes.MOST = 1
     clock = Clock()
     tuned = with_ours(model, encoded(rows), tuning_settings(size, args), clock.step)
     return clock, [step["loss"] for step in tuned.log]
@@ -178,7 +188,7 @@ def run_one(name: str, model: Path, args: argparse.Namespace) -> None:
     size = SIZES[args.size]
     rows = make_rows((args.steps + 1) * args.examples_per_step, long=size.long)
     if name.startswith("calque"):
-        clock, losses = with_calque(model, rows, size, args, short_rows=name == "calque")
+        clock, losses = with_calque(model, rows, size, args, name)
     else:
         clock, losses = with_trainer(model, rows, size, args, name)
     # One epoch in steps of equal numbers of rows: the steps counted hold steps / (steps + 1) of all tokens. Packed rows
@@ -197,9 +207,10 @@ def run_one(name: str, model: Path, args: argparse.Namespace) -> None:
     print(json.dumps(figures))
 
 
-def contenders() -> list[str]:
+def contenders(only: str | None) -> list[str]:
     known = importlib.util.find_spec("trl") is not None
-    return [name for name in CONTENDERS if known or not name.startswith("trl")]
+    names = [name for name in CONTENDERS if known or not name.startswith("trl")]
+    return [name for name in names if only is None or name == "calque" or name in only.split(";")]
 
 
 def main() -> None:
@@ -208,6 +219,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help="optimiser steps that are timed")
     parser.add_argument("--examples-per-step", type=int)
     parser.add_argument("--precision", choices=["auto", "fp32", "bf16"], default="auto")
+    parser.add_argument("--only", help="contenders beside ours, with `;` between; all by default")
     parser.add_argument("--model", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     args.steps = args.steps or SIZES[args.size].steps
@@ -219,7 +231,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         make_model(Path(folder), SIZES[args.size])
         words = ["--model", folder, *given(args, *options)]
-        runs = by_turns(contenders(), args.repeats, lambda name: alone(name, __file__, words))
+        runs = by_turns(contenders(args.only), args.repeats, lambda name: alone(name, __file__, words))
     table = {name: medians(made) for name, made in runs.items()}
     for name, row in table.items():
         row["calque_is"] = statistics.median(
