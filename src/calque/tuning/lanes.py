@@ -1,8 +1,8 @@
 """Micro-batches side by side on a CPU: each core runs its own, in place of all cores sharing the products of one.
 
-Small products do not fill two cores. Two lanes of half the token budget took the tuning of 10M parameters from 4,370 tokens/s
-to 5,430 (bf16), of 1.5M from 16,500 to 18,800, of 60M with an adapter from 1,130 to 1,290; on two cores, nothing is
-measured on more. Lanes share the weights; each has gradients of its own, which are added up in a fixed order.
+Small products do not fill two cores. Two lanes of half the token budget tuned 1.5M and 10M parameters 8 and 9% faster, and 60M with
+an adapter 5% (benchmarks/tuning.py, three turns; up to 24% beside other processes); on two cores, nothing is measured on
+more. Lanes share the weights; each has gradients of its own, which are added up in a fixed order.
 """
 
 from __future__ import annotations
