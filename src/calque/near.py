@@ -113,10 +113,10 @@ def sketches(rows: Signatures) -> Sketches:
 def in_company(rows: Numbers, keys: Keys, of: Sketches, threshold: float) -> tuple[Numbers, Keys]:
     """Of the texts of a band (`of` are their sketches) those that may be like another with the same key.
 
-    Exact: as many numbers of a sketch must agree as do where all that differ lie in it. So what agrees in a band by chance is
-    put aside, and it alone grows with the square of the number of texts.
+    None that is like another is put aside, but most of what agrees in a band by chance: its pairs grow with the square of the
+    number of texts.
     """
-    least = SKETCHED - PERMUTATIONS + int(np.ceil(threshold * PERMUTATIONS))
+    least = _least(threshold)
     order, sizes = _grouped(keys)
     keys = keys[order]
     may = sizes > _GROUP  # a group as large as that is compared as it is
@@ -131,6 +131,11 @@ def in_company(rows: Numbers, keys: Keys, of: Sketches, threshold: float) -> tup
             may[alike] = may[alike + apart] = True
         apart += 1
     return rows[order[may]], keys[may]
+
+
+def _least(threshold: float) -> int:
+    """How many numbers of two sketches agree at least where so large a share of their signatures does."""
+    return SKETCHED - PERMUTATIONS + int(np.ceil(threshold * PERMUTATIONS))
 
 
 def twins_among(
@@ -153,11 +158,17 @@ def twins_among(
     at = np.full((len(rows), len(places)), -1, dtype=np.int32)
     for band, members in enumerate(places):
         at[members, band] = np.arange(len(members), dtype=np.int32)
-    kept = np.ones(len(rows), dtype=bool)
+    kept, least = np.ones(len(rows), dtype=bool), _least(threshold)
+    held = np.empty((len(rows), SKETCHED), dtype=np.uint8)
+    for begin in range(0, len(rows), _COMPARED):
+        held[begin : begin + _COMPARED] = sketches(signatures_of(rows[begin : begin + _COMPARED]))
     for place in range(int(np.searchsorted(rows, fixed)), len(rows)):
         before = [places[band][starts[band][i] : i] for band, i in enumerate(at[place].tolist()) if i >= 0]
         others = np.unique(np.concatenate(before))
-        company = rows[others[kept[others]]]
+        others = others[kept[others]]
+        company = rows[others[(held[others] == held[place]).sum(axis=1) >= least]]
+        if not len(company):
+            continue
         own = signatures_of(rows[place : place + 1])
         for begin in range(0, len(company), _COMPARED):
             some = company[begin : begin + _COMPARED]
