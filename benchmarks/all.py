@@ -161,14 +161,17 @@ def main() -> None:
     names = [name for name in BENCHMARKS if not args.only or name.startswith(tuple(args.only))]
     if not names:
         parser.error(f"--only: there is no such benchmark; there are {', '.join(BENCHMARKS)}")
+    if args.quick:
+        args.out /= "quick"  # never in the place of figures that took hours
     args.out.mkdir(parents=True, exist_ok=True)
     result: dict[str, Any] = {"machine": machine(), "quick": args.quick, "benchmarks": {}}
     if args.only and (args.out / "all.json").is_file():
         earlier = json.loads((args.out / "all.json").read_text(encoding="utf-8"))
-        if {key: earlier[key] for key in ("machine", "quick")} == {
-            key: result[key] for key in ("machine", "quick")
-        }:
-            result["benchmarks"] = earlier["benchmarks"]
+        if earlier["machine"] != result["machine"]:
+            parser.error(
+                f"{args.out}/all.json is of another machine, or of other versions: take another --out"
+            )
+        result["benchmarks"] = earlier["benchmarks"]
     for name in names:
         print(f"## {name}", flush=True)
         one = run(name, args.quick, args.out)
@@ -176,7 +179,7 @@ def main() -> None:
         result["benchmarks"][name] = one
         (args.out / "all.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
         (args.page or args.out / "all.md").write_text(page(result), encoding="utf-8")
-    sys.exit(any(one["failed"] for one in result["benchmarks"].values()))
+    sys.exit(any(result["benchmarks"][name]["failed"] for name in names))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
+from time import sleep
 from typing import Any
 
 import pytest
@@ -88,6 +91,31 @@ def test_what_goes_wrong_in_a_lane_is_raised(base: ModelFiles) -> None:
         Lanes(loss_of(base), CPU).run([(0,), (1,)], work)
 
 
+def test_when_one_lane_fails_the_others_stop(base: ModelFiles) -> None:
+    lanes, seen, begun = Lanes(loss_of(base), CPU), [], Event()
+
+    def work(one: ResponseLoss, batch: Rows) -> None:
+        if batch == (0,):
+            begun.wait()
+            raise KeyError(batch)
+        begun.set()
+        sleep(0.5)
+        seen.append(batch)
+        next(one.parameters()).sum().backward()  # type: ignore[no-untyped-call]
+
+    with pytest.raises(KeyError):
+        lanes.run([(i,) for i in range(9)], work)
+    assert seen == [(1,)]
+    assert torch.get_num_threads() == 2
+    assert all(p.grad is None for lane in lanes._lanes[1:] for p in lane.parameters())
+
+
+def test_threads_to_come_have_what_torch_had(base: ModelFiles) -> None:
+    Lanes(loss_of(base), CPU).run([(0,), (1,)], lambda *_: None)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(torch.get_num_threads).result() == 2
+
+
 def test_where_there_is_one_lane(base: ModelFiles, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(Lanes(loss_of(base, attention_dropout=0.1), CPU)) == 1, "it draws"
     model = adapt(AutoModelForCausalLM.from_pretrained(base.folder), settings(lora={"dropout": 0.05}))
@@ -100,8 +128,10 @@ def test_where_there_is_one_lane(base: ModelFiles, settings: Any, monkeypatch: p
     assert len(Lanes(odd, CPU)) == 1
     torch.set_num_threads(1)
     assert len(Lanes(loss_of(base), CPU)) == 1
-    torch.set_num_threads(8)
-    assert len(Lanes(loss_of(base), CPU)) == 4
+    for threads, lanes in ((8, 4), (6, 3), (7, 1), (4, 4), (3, 3)):  # no core is idle
+        torch.set_num_threads(threads)
+        assert len(Lanes(loss_of(base), CPU)) == lanes
+    assert len(Lanes(loss_of(base), CPU, 1)) == 1
     monkeypatch.setattr(calque.tuning.lanes, "GRADIENTS", 1000)
     assert len(Lanes(loss_of(base), CPU)) == 1
 
@@ -122,7 +152,7 @@ def test_tuning_comes_to_the_same(
     found = {}
     for name, threads in (("one", 1), ("two", 2), ("again", 2)):
         torch.set_num_threads(threads)
-        made = settings(method="full", tokens_per_batch=64, learning_rate=1e-3, epochs=2, pacing=pacing)
+        made = settings(method="full", tokens_per_batch=96, learning_rate=1e-3, epochs=2, pacing=pacing)
         (tmp_path / name).mkdir()
         found[name] = tune(base, rows, made, seed=0, folder=tmp_path / name, fingerprint={}).log
     assert found["two"] == found["again"]

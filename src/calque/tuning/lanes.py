@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import TypeVar
 
 import torch
@@ -29,19 +30,19 @@ class Lanes:
 
     There is one lane, and no thread, where the device is no CPU, where torch has one thread, where the model draws (dropout: the
     generator is the process's, and its draws would depend on which thread comes first), where weights are more than plain
-    parameters (quantized), and where gradients would take too much.
+    parameters (quantized), and where gradients would take too much; and never more than `most`.
     """
 
-    def __init__(self, first: ResponseLoss, device: torch.device) -> None:
+    def __init__(self, first: ResponseLoss, device: torch.device, most: int = MOST) -> None:
         self.first = first
         self._lanes = [first]
-        threads = torch.get_num_threads()
-        wanted = min(threads, MOST, 1 + _fitting(first)) if device.type == "cpu" else 1
+        self._threads = torch.get_num_threads()
+        wanted = min(self._threads, MOST, most, 1 + _fitting(first)) if device.type == "cpu" else 1
+        wanted = max(
+            range(1, wanted + 1), key=lambda n: (self._threads // n * n, n), default=1
+        )  # no core idle
         if wanted > 1 and _is_plain(first):
             self._lanes += [_sharing(first) for _ in range(wanted - 1)]
-        self._pool = ThreadPoolExecutor(
-            len(self), initializer=torch.set_num_threads, initargs=(max(1, threads // len(self)),)
-        )
 
     def __len__(self) -> int:
         return len(self._lanes)
@@ -53,21 +54,36 @@ class Lanes:
 
     def run(self, batches: Sequence[Rows], work: Callable[[ResponseLoss, Rows], T]) -> list[T]:
         """The outcome of `work` for each micro-batch, in order; what it adds to gradients stands in those of `first` then."""
-        if len(self) == 1 or len(batches) == 1:
+        if len(self) == 1 or len(batches) < len(self):
             return [work(self.first, rows) for rows in batches]
         graded = torch.is_grad_enabled()  # each thread's own, as autocast is
+        stopped = Event()
 
         def drive(lane: int) -> list[T]:
-            with torch.set_grad_enabled(graded):
-                return [work(self._lanes[lane], rows) for rows in batches[lane :: len(self)]]
+            found: list[T] = []
+            try:
+                with torch.set_grad_enabled(graded):
+                    for rows in batches[lane :: len(self)]:
+                        if stopped.is_set():
+                            break
+                        found.append(work(self._lanes[lane], rows))
+            except BaseException:
+                stopped.set()
+                raise
+            return found
 
-        found = list(self._pool.map(drive, range(len(self))))
-        self._add_up()
+        share = self._threads // len(self)
+        try:
+            with ThreadPoolExecutor(len(self), initializer=torch.set_num_threads, initargs=(share,)) as pool:
+                try:
+                    found = list(pool.map(drive, range(len(self))))
+                except BaseException:
+                    stopped.set()  # Ctrl-C comes here
+                    raise
+        finally:
+            torch.set_num_threads(self._threads)  # the workers' number would be that of threads to come
+            self._add_up()
         return [found[i % len(self)][i // len(self)] for i in range(len(batches))]
-
-    def close(self) -> None:
-        """End the threads."""
-        self._pool.shutdown()
 
     def _add_up(self) -> None:
         for lane in self._lanes[1:]:

@@ -38,7 +38,7 @@ from calque.tuning.checkpoint import Progressed, load_checkpoint, save_checkpoin
 from calque.tuning.encode import EncodedSet
 from calque.tuning.forward import ResponseLoss
 from calque.tuning.gradient import Gradient
-from calque.tuning.lanes import Lanes
+from calque.tuning.lanes import MOST, Lanes
 from calque.tuning.pace import Pace
 from calque.tuning.paced import PacedSteps, Taken, normalise, plain_step
 from calque.tuning.settings import TuningSettings
@@ -123,12 +123,14 @@ def tune(
     )
     joins = accelerator.device.type == "cuda" and dtype == torch.bfloat16  # what its kernels compute in
     loss_of = ResponseLoss(model, join=dtype if joins else None)
-    lanes = Lanes(loss_of, accelerator.device)
+    budget = _token_budget(settings, accelerator.device)
+    given = settings.tokens_per_batch != "auto"  # then it bounds what runs at once: a row is never cut
+    lanes = Lanes(loss_of, accelerator.device, max(1, budget // encoded.longest) if given else MOST)
     plan = plan_of(
         encoded,
         settings,
         seed,
-        tokens_per_batch=_token_budget(settings, accelerator.device) // len(lanes),
+        tokens_per_batch=budget // len(lanes),
         rank=accelerator.process_index,
         world=accelerator.num_processes,
         joined=loss_of.joined,
@@ -164,7 +166,6 @@ def tune(
         if done % settings.checkpoint_steps == 0 and done < len(plan) and accelerator.is_main_process:
             progressed = Progressed(done, log, pace_log, pace.state() if pace is not None else {})
             save_checkpoint(folder, progressed, fingerprint, parameters, optimizer)
-    lanes.close()
     if accelerator.is_main_process:
         save_tuned(
             model, load_tokenizer(base), folder, settings, weights_of(base, folder if start else None).label
