@@ -38,8 +38,12 @@ def commands(world: Path) -> dict[str, list[str]]:
 def _starts(command: list[str]) -> bool:
     """Whether a peer is there and begins at all."""
     if not Path(command[0]).is_file():
+        print(f"{' '.join(command)}: not there", file=sys.stderr)
         return False
-    return subprocess.run(command, check=False, capture_output=True).returncode == 0
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        print(f"{' '.join(command)}: ended with {done.returncode}\n{done.stderr}", file=sys.stderr)
+    return done.returncode == 0
 
 
 def run_one(name: str, world: Path) -> None:

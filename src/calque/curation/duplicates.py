@@ -7,8 +7,9 @@ for a million keys and sketches at a time.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -82,24 +83,12 @@ class Duplicates:
         """The row of each copy, and that of the first of its kind."""
         found: dict[int, int] = {}
         for part in range(self._parts()):
-            rows, digests = self._part(part)
-            order = np.lexsort((rows, digests[:, 1], digests[:, 0]))
-            again = (digests[order[1:]] == digests[order[:-1]]).all(axis=1)
-            begins = np.flatnonzero(np.concatenate((order[:1] >= 0, ~again)))
-            first = np.repeat(rows[order[begins]], np.diff(begins, append=len(order)))
-            copies = np.flatnonzero(again) + 1
-            found.update(zip(rows[order[copies]].tolist(), first[copies].tolist(), strict=True))
+            rows, digests = [_NONE], [np.empty((0, 2), dtype=np.uint64)]
+            for these, _, names in self._inside(part, self._names, lambda names: names[:, 1]):
+                rows.append(these)
+                digests.append(names[:, 1:])
+            found.update(_later_ones(np.concatenate(rows), np.concatenate(digests)))
         return found
-
-    def _part(self, part: int) -> tuple[Numbers, npt.NDArray[np.uint64]]:
-        """The rows whose digests fall into a part, and the digests."""
-        rows, digests, start = [_NONE], [np.empty((0, 2), dtype=np.uint64)], 0
-        for block in self._names.blocks():
-            ours = np.flatnonzero(block[:, 1] % np.uint64(self._parts()) == part)
-            rows.append(start + ours)
-            digests.append(block[ours, 1:])
-            start += len(block)
-        return np.concatenate(rows), np.concatenate(digests)
 
     def _twins(self, copies: dict[int, int]) -> dict[int, tuple[int, float]]:
         """The row of each that is nearly an earlier one: the row of that, and their similarity."""
@@ -116,17 +105,37 @@ class Duplicates:
     ) -> Iterator[tuple[Numbers, Keys]]:
         """Rows and keys of one band, part by part, of passages that may have a like."""
         for part in range(self._parts()):
-            rows, keys, start = [_NONE], [np.empty(0, dtype=np.uint64)], 0
+            rows, keys = [_NONE], [np.empty(0, dtype=np.uint64)]
             of = [np.empty((0, SKETCHED), dtype=np.uint8)]
-            for block in self._signatures.blocks():
-                key = band_keys(block, threshold, band)
-                inside = key % np.uint64(self._parts()) == part
-                ours = np.flatnonzero(inside & others[start : start + len(block)])
-                rows.append(start + ours)
-                keys.append(key[ours])
-                of.append(sketches(block[ours]))
-                start += len(block)
+            for these, its, signatures in self._inside(
+                part, self._signatures, lambda block: band_keys(block, threshold, band)
+            ):
+                wanted = others[these]
+                rows.append(these[wanted])
+                keys.append(its[wanted])
+                of.append(sketches(signatures[wanted]))
             yield in_company(np.concatenate(rows), np.concatenate(keys), np.concatenate(of), threshold)
+
+    def _inside(
+        self, part: int, table: Scratch, keys_of: Callable[[npt.NDArray[Any]], Keys]
+    ) -> Iterator[tuple[Numbers, Keys, npt.NDArray[Any]]]:
+        """Of each block the rows whose keys fall into a part: their numbers, keys, and what stands in them."""
+        start = 0
+        for block in table.blocks():
+            keys = keys_of(block)
+            ours = np.flatnonzero(keys % np.uint64(self._parts()) == part)
+            yield start + ours, keys[ours], block[ours]
+            start += len(block)
 
     def _parts(self) -> int:
         return 1 + len(self._names) // _KEYS
+
+
+def _later_ones(rows: Numbers, digests: npt.NDArray[np.uint64]) -> Iterator[tuple[int, int]]:
+    """Each row whose digest an earlier one has, and the first of these."""
+    order = np.lexsort((rows, digests[:, 1], digests[:, 0]))
+    again = (digests[order[1:]] == digests[order[:-1]]).all(axis=1)
+    begins = np.flatnonzero(np.concatenate((order[:1] >= 0, ~again)))
+    first = np.repeat(rows[order[begins]], np.diff(begins, append=len(order)))
+    copies = np.flatnonzero(again) + 1
+    return zip(rows[order[copies]].tolist(), first[copies].tolist(), strict=True)

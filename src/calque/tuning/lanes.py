@@ -1,8 +1,7 @@
 """Micro-batches side by side on a CPU: each core runs its own, in place of all cores sharing the products of one.
 
 Small products do not fill two cores. Two lanes of half the token budget tuned 1.5M and 10M parameters 8 and 9% faster, and 60M with
-an adapter 5% (benchmarks/tuning.py, three turns; up to 24% beside other processes); on two cores, nothing is measured on
-more. Lanes share the weights; each has gradients of its own, which are added up in a fixed order.
+an adapter 5% (benchmarks/tuning.py, three turns); on two cores, nothing is measured on more. Lanes share the weights; each has gradients of its own, which are added up in a fixed order.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import copy
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -38,9 +37,7 @@ class Lanes:
         self._lanes = [first]
         self._threads = torch.get_num_threads()
         wanted = min(self._threads, MOST, most, 1 + _fitting(first)) if device.type == "cpu" else 1
-        wanted = max(
-            range(1, wanted + 1), key=lambda n: (self._threads // n * n, n), default=1
-        )  # no core idle
+        wanted = max(range(1, wanted + 1), key=lambda n: (self._threads // n * n, n))  # no core idle
         if wanted > 1 and _is_plain(first):
             self._lanes += [_sharing(first) for _ in range(wanted - 1)]
 
@@ -118,5 +115,7 @@ def _is_plain(first: ResponseLoss) -> bool:
 
 def _sharing(first: ResponseLoss) -> ResponseLoss:
     """Another one over the same weights, with gradients of its own."""
-    shared = {id(p): nn.Parameter(p.data, requires_grad=p.requires_grad) for p in first.parameters()}
-    return copy.deepcopy(first, dict(shared))
+    shared: dict[int, Any] = {
+        id(p): nn.Parameter(p.data, requires_grad=p.requires_grad) for p in first.parameters()
+    }
+    return copy.deepcopy(first, shared)
