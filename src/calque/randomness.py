@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def stream(seed: int, *names: str) -> np.random.Generator:
@@ -14,6 +16,8 @@ def stream(seed: int, *names: str) -> np.random.Generator:
 
     Streams of different names are independent: `stream(7, "mix", "alpaca")` never depends on `stream(7, "mix", "dolly")`.
     """
+    import numpy as np
+
     return np.random.Generator(np.random.PCG64(int.from_bytes(_digest(seed, names)[:16], "big")))
 
 

@@ -12,6 +12,7 @@ from calque.corpora.files import form_of, read_chunks, read_lines, read_text
 from calque.errors import DataError, Problem
 from calque.records import Rejected
 
+_DECODER = json.JSONDecoder()
 _INCOMPLETE = "its end is missing: fetch it again"
 _LONGEST_WORD = 9  # `-Infinity`: so near the end of a file, what is no word yet may be the beginning of one
 _LONGEST_BREAK = 3  # "1" may go on as "1e+5": so many characters after a number must be known to tell its end
@@ -138,10 +139,9 @@ class _Window:
 
     def value(self) -> JsonRow:
         """The value that begins here, as the next row."""
-        decoder = json.JSONDecoder()
         while True:
             try:
-                value, end = decoder.raw_decode(self.text, self.at)
+                value, end = _DECODER.raw_decode(self.text, self.at)
             except json.JSONDecodeError as wrong:
                 # Near the end of what has been read, or inside a string, the rest may still come.
                 open_end = wrong.msg.startswith("Unterminated") or wrong.pos > len(self.text) - 16

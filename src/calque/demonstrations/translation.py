@@ -9,14 +9,15 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import islice
-from typing import Literal, TypeVar
-
-import numpy as np
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from calque.demonstrations.wordings import wordings
 from calque.errors import DataError, Problem
 from calque.randomness import rounds, stream
 from calque.records import Demonstration, Message, SentencePair
+
+if TYPE_CHECKING:
+    import numpy as np
 
 PromptLanguage = Literal["source", "english", "target"]
 T = TypeVar("T")

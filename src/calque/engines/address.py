@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from calque.errors import Problem
 
@@ -26,6 +25,8 @@ def fault_of(url: str) -> Problem | None:
 
 def proxy_of(url: str) -> str | None:
     """The proxy that the environment names for a server; none for one on this machine."""
+    from urllib.request import getproxies, proxy_bypass
+
     address = urlsplit(url)
     if _is_loopback(address.hostname or "") or proxy_bypass(address.netloc):
         return None
