@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,14 @@ def data_folder() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the real data files are not here ({folder}); set CALQUE_DATA to their folder")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_memory_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What `calque check` remembers stays out of the user's own folders, and comes from none of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CALQUE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 ANIMALS = ["il cane", "il gatto", "la mucca", "il cavallo", "la pecora", "il lupo", "la volpe", "il corvo"]

@@ -77,8 +77,8 @@ def test_what_is_only_reported_is_trained_on(leaky: Path) -> None:
 
 def test_check_tells_it_before_anything_is_spent(leaky: Path) -> None:
     with pytest.raises(RecipeError, match=r"question q0, xquad\.it\.json:1; the whole prompt"):
-        list(check(str(leaky / "recipe.yaml"), []))
-    lines = list(check(str(leaky / "recipe.yaml"), ["contamination.when_found=report"]))
+        list(check(str(leaky / "recipe.yaml"), [], everything=True))
+    lines = list(check(str(leaky / "recipe.yaml"), ["contamination.when_found=report"], everything=True))
     at = next(i for i, line in enumerate(lines) if line.startswith("contamination:"))
     assert lines[at].startswith("contamination: 61 rows against 2 sets")
     assert "    xquad in it: of 4 questions 1 × the whole prompt" in lines[at + 1 : at + 4]
@@ -91,4 +91,4 @@ def test_a_file_that_is_named_like_a_trap_is_told(project: Path) -> None:
     told = (
         "    note: squad-dev.it.json: XQuAD is 240 paragraphs of SQuAD v1.1's dev set, and their translations"
     )
-    assert told in list(check(str(project / "recipe.yaml"), words))
+    assert told in list(check(str(project / "recipe.yaml"), words, everything=True))

@@ -87,7 +87,7 @@ def test_a_run_that_trains_on_its_benchmark_is_refused_before_anything_is_tuned(
     assert "scores on questions that were trained on say nothing" in caught.value.problems[0].remedy
     assert not [name for name in started if name.startswith(("tune", "evaluate"))]
     with pytest.raises(RecipeError, match=message):
-        list(check(str(project / "recipe.yaml"), []))
+        list(check(str(project / "recipe.yaml"), [], everything=True))
 
 
 def test_a_benchmark_that_is_added_later_is_looked_at_too(project: Path) -> None:

@@ -14,11 +14,16 @@ from pathlib import Path
 import pytest
 
 from calque.errors import RecipeError
+from calque.recipes import checking, trial
 from calque.recipes.checking import check
 
 
 def lines(project: Path, *words: str) -> list[str]:
-    return list(check(str(project / "recipe.yaml"), words))
+    return list(check(str(project / "recipe.yaml"), words, everything=True))
+
+
+def glance(project: Path, *words: str, memory: Path | None = None) -> list[str]:
+    return list(check(str(project / "recipe.yaml"), words, memory=memory))
 
 
 def told(project: Path, *words: str) -> list[str]:
@@ -127,16 +132,116 @@ def test_faults_of_model_data_and_benchmarks_are_told_at_once(project: Path) -> 
     ]
 
 
-@pytest.mark.parametrize("word", ["model=some/model", "instructions.it=nowhere.json"])
-def test_what_cannot_be_tokenised_is_checked_without_torch(project: Path, word: str) -> None:
-    """A model of the hub, or a recipe whose files are not there."""
+LEFT = (
+    "not looked at: {}contamination, what each system would be tuned on, its length in tokens; "
+    "calque check --all does, and calque run before it tunes or asks anything"
+)
+
+
+def test_a_glance_reads_the_parts_and_says_what_it_leaves(project: Path) -> None:
+    assert glance(project) == [
+        "recipe small: it, seed 3",
+        next(line for line in lines(project) if line.startswith("model model: a folder with ")),
+        "part en-instructions-en: 24 rows of instructions.en.json can be used; 24 are taken",
+        "part x-instructions-it: 24 rows of instructions.it.json can be used; 24 are taken",
+        "part translations-it: 24 rows of pairs.tsv can be used; 12 are taken",
+        "benchmark xquad in en: 4 questions",
+        "benchmark xquad in it: 4 questions",
+        "system base: the base model as it is",
+        "21 steps: 3 × demonstrate, 1 × contamination, 3 × mix, 3 × encode, 8 × evaluate, 3 × tune",
+        LEFT.format(""),
+    ]
+    assert not any(line.startswith("not looked at") for line in lines(project))
+
+
+def test_a_glance_reads_no_more_than_the_first_rows(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "AT_FIRST", 60)  # 20 for each of three parts
+    monkeypatch.setattr(trial, "FEWEST", 1)
+    rows = json.loads((project / "instructions.it.json").read_text(encoding="utf-8"))
+    rows[:20] = [{"instruction": "Di'", "output": ""}] * 20
+    (project / "instructions.it.json").write_text(json.dumps(rows), encoding="utf-8")
+    found = glance(project, "demonstrate.translations.count=25", "systems.x-alpaca.mix.x-instructions=30")
+    assert found[2:5] == [
+        "part en-instructions-en: of the first 20 rows of instructions.en.json 20 can be used",
+        "part x-instructions-it: of the first 20 rows of instructions.it.json 0 can be used, 20 × empty_response",
+        "    empty_response, the first: instructions.it.json, row 1: line 1: field 'output' is empty",
+    ]
+    assert "part translations-it: of the first 20 rows of pairs.tsv 20 can be used" in found
+    assert found[-1] == LEFT.format("the rows behind the first, ")
+    monkeypatch.setattr(trial, "AT_FIRST", 72)
+    assert "part translations-it: 24 rows of pairs.tsv can be used; 12 are taken" in glance(project)
+
+
+def test_what_was_found_in_order_is_told_again_without_looking(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe, memory = str(project / "recipe.yaml"), tmp_path / "memory"
+    found = list(check(recipe, [], everything=True, memory=memory))
+
+    def never(*_: object) -> None:
+        raise AssertionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trial.Trial, "_looked", never)
+        patch.setattr(checking.Workshop, "encoder", property(never))
+        assert list(check(recipe, [], everything=True, memory=memory)) == found
+        assert glance(project, memory=memory) == found
+    changed = glance(project, "tuning.max_tokens=300", memory=memory)
+    assert changed[-1] == LEFT.format("").replace(
+        "contamination, what each system would be tuned on, its", "its"
+    )
+    assert changed[:-1] == [line for line in found if not line.startswith("    ")]
+    with (project / "pairs.tsv").open("a", encoding="utf-8") as stream:
+        stream.write("the owl\til gufo\n")
+    changed = glance(project, memory=memory)
+    assert "part translations-it: 25 rows of pairs.tsv can be used; 12 are taken" in changed
+    assert "system x-alpaca-it: 24 rows (x-instructions-it: 24)" in changed  # which learns from no pairs
+    assert changed[-1] == LEFT.format("")
+    again = list(check(recipe, [], everything=True, memory=memory))
+    assert again == list(check(recipe, [], everything=True))
+
+
+def test_faults_are_not_remembered(project: Path, tmp_path: Path) -> None:
+    recipe, words, memory = str(project / "recipe.yaml"), ["tuning.max_tokens=12"], tmp_path / "memory"
+    for _ in range(2):
+        with pytest.raises(RecipeError, match="24 of 24 rows are longer than 12 tokens"):
+            list(check(recipe, words, everything=True, memory=memory))
+    assert glance(project, *words, memory=memory)[-1].startswith("not looked at: its length in tokens;")
+
+
+def test_a_memory_that_cannot_be_written_is_none(project: Path) -> None:
+    assert glance(project, memory=project / "pairs.tsv") == glance(project)
+
+
+def test_a_glance_sees_a_chat_template(project: Path, own_model: Path) -> None:
+    with pytest.raises(RecipeError, match="tokenizer has no chat template"):
+        glance(project, "model.template=chat")
+    (own_model / "chat_template.jinja").write_text("{{ messages }}", encoding="utf-8")
+    assert glance(project, "model.template=chat")[-1] == LEFT.format("")
+
+
+@pytest.mark.parametrize("word", ["seed=3", "model=some/model", "instructions.it=nowhere.json"])
+def test_a_glance_needs_no_torch(project: Path, word: str) -> None:
+    """Neither of a model here, nor of one of the hub, nor of a recipe whose files are not there."""
+    done = imported("check", "recipe.yaml", word, project=project)
+    assert done.stdout.splitlines()[-1] == "set()", done.stderr
+    assert ("model some/model: not a folder here" in done.stdout) == (word == "model=some/model")
+
+
+def test_what_is_remembered_needs_no_torch(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALQUE_CACHE", str(project / "memory"))
+    first, again = (imported("check", "recipe.yaml", "--all", project=project).stdout for _ in range(2))
+    assert "'torch'" in first.splitlines()[-1]
+    assert again.splitlines() == [*first.splitlines()[:-1], "set()"]
+
+
+def imported(*words: str, project: Path) -> subprocess.CompletedProcess[str]:
+    """Carry a command out; its last line tells which of the heavy packages it imported."""
     code = (
         "import sys\nfrom calque.cli import main\n"
         "try:\n    main()\nfinally:\n    print({'torch', 'transformers'} & set(sys.modules))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, "check", "recipe.yaml", word],
+    return subprocess.run(
+        [sys.executable, "-c", code, *words],
         cwd=project, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert done.stdout.splitlines()[-1] == "set()", done.stderr
-    assert ("model some/model: not a folder here" in done.stdout) == (word == "model=some/model")

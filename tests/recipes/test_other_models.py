@@ -156,7 +156,7 @@ def test_a_budget_ends_it_and_a_higher_one_goes_on(project: Path, writer: Writer
     """
     price = {"read": 1.0, "written": 10.0}
     made = engine(address, price=price)
-    lines = list(check(words(project)[0], [*words(project)[1:], *SMALL, *made]))
+    lines = list(check(words(project)[0], [*words(project)[1:], *SMALL, *made], everything=True))
     (told,) = [line for line in lines if line.startswith("engine big writes instructions: ")]
     assert told.startswith("engine big writes instructions: 36 requests, ")
     assert "; cost at most 0.0" in told

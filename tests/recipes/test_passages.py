@@ -108,10 +108,24 @@ def test_check_tells_and_reads_everything_but_judges_the_first_alone(
     native: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     line = "passages in it: 7; of them 2 would be kept, 1 × cut_off, 1 × duplicate, 1 × missing_field, 1 × near_duplicate, 1 × too_short"
-    assert line in list(check(str(native / "recipe.yaml"), ()))
+    assert line in list(check(str(native / "recipe.yaml"), (), everything=True))
     monkeypatch.setattr("calque.recipes.steps.passages.TRIED", 1)
     line = "passages in it: 7; of the first 2 1 would be kept, 1 × missing_field"
-    assert line in list(check(str(native / "recipe.yaml"), ()))
+    assert line in list(check(str(native / "recipe.yaml"), (), everything=True))
+    (native / "b.jsonl").write_text('{"text": "uno"}\n{"text": "du', encoding="utf-8")
+    with pytest.raises(RecipeError, match=r"b\.jsonl:2: the file breaks off here"):
+        list(check(str(native / "recipe.yaml"), (), everything=True))
+
+
+def test_a_glance_reads_the_first_rows(native: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = list(check(str(native / "recipe.yaml"), ()))
+    assert "passages in it: of the first 7 rows 6 can be read" in found
+    assert "not looked at: which passages would be kept" in found[-1]
+    with monkeypatch.context() as patch:
+        patch.setattr("calque.recipes.steps.passages.FIRST", 2)  # of each of the two sources
+        assert "passages in it: of the first 4 rows 4 can be read" in list(
+            check(str(native / "recipe.yaml"), ())
+        )
     (native / "b.jsonl").write_text('{"text": "uno"}\n{"text": "du', encoding="utf-8")
     with pytest.raises(RecipeError, match=r"b\.jsonl:2: the file breaks off here"):
         list(check(str(native / "recipe.yaml"), ()))

@@ -74,7 +74,12 @@ def _wanted(part: Part, there: int) -> int:
     if isinstance(part.amount, float):
         return round(part.amount * there)
     if part.amount > there:
-        message = f"{part.amount:,} rows of {part.name} are asked for, and there are {there:,} different ones"
-        remedy = "ask for fewer, or for a share (0.5), or for all: rows are never repeated"
-        raise DataError(Problem(message, remedy=remedy))
+        raise DataError(too_few(part.name, part.amount, f"{there:,} different ones"))
     return part.amount
+
+
+def too_few(part: str, amount: int, there: str) -> Problem:
+    """That a part has fewer rows than are asked for."""
+    message = f"{amount:,} rows of {part} are asked for, and there are {there}"
+    remedy = "ask for fewer, or for a share (0.5), or for all: rows are never repeated"
+    return Problem(message, remedy=remedy)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from calque.engines.weights import AGAIN, check_weights
 from calque.errors import ModelError, Problem
+from calque.prompts.render import NO_CHAT_TEMPLATE
 
 if TYPE_CHECKING:
     import torch
@@ -110,14 +111,23 @@ def content(folder: Path) -> Iterator[Path]:
             yield path
 
 
+def require_tokenizer(files: ModelFiles, *, chat: bool = False) -> None:
+    """Raise `ModelError` where its folder shows that a model has no tokenizer, or none with a `chat` template."""
+    if not any((files.folder / name).is_file() for name in TOKENIZER_FILES):
+        remedy = f"put one of {', '.join(TOKENIZER_FILES)} into the folder"
+        raise ModelError(Problem("the model has no tokenizer", files.name, remedy=remedy))
+    settings = files.folder / "tokenizer_config.json"
+    named = settings.is_file() and b'"chat_template"' in settings.read_bytes()
+    if chat and not (named or files.trust_remote_code or any(files.folder.glob("*chat_template*"))):
+        raise ModelError(NO_CHAT_TEMPLATE)
+
+
 def load_tokenizer(files: ModelFiles) -> Any:
     """The tokenizer of a model."""
     from transformers import AutoTokenizer
 
     _hush()
-    if not any((files.folder / name).is_file() for name in TOKENIZER_FILES):
-        remedy = f"put one of {', '.join(TOKENIZER_FILES)} into the folder"
-        raise ModelError(Problem("the model has no tokenizer", files.name, remedy=remedy))
+    require_tokenizer(files)
     try:
         return AutoTokenizer.from_pretrained(files.folder, trust_remote_code=files.trust_remote_code)
     except UNLOADABLE as error:

@@ -11,6 +11,7 @@ from typing import Any
 from calque.errors import ModelError, Problem
 from calque.prompts.chat import OPEN, ChatRenderer, any_of, special_names
 from calque.prompts.render import (
+    NO_CHAT_TEMPLATE,
     Renderer,
     Segment,
     TemplateLanguage,
@@ -177,12 +178,7 @@ def make_encoder(tokenizer: Any, template: str, template_language: TemplateLangu
     """The encoder of a model. `template` is `chat` (the model's own), a packaged template, or a YAML file."""
     if template == "chat":
         if not getattr(tokenizer, "chat_template", None):
-            raise ModelError(
-                Problem(
-                    "model.template is `chat`, but the model's tokenizer has no chat template",
-                    remedy="set model.template to alpaca",
-                )
-            )
+            raise ModelError(NO_CHAT_TEMPLATE)
         return Encoder(tokenizer, ChatRenderer(tokenizer))
     if tokenizer.eos_token is None:
         raise ModelError(Problem("the tokenizer has no end-of-sequence token, so no answer could end"))

@@ -20,6 +20,10 @@ from calque.languages import language as language_of
 from calque.records import Conversation, Role
 
 TemplateLanguage = Literal["english", "prompt"]
+NO_CHAT_TEMPLATE = Problem(
+    "model.template is `chat`, but the model's tokenizer has no chat template",
+    remedy="set model.template to alpaca",
+)
 
 
 @dataclass(frozen=True, slots=True)

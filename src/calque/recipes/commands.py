@@ -146,15 +146,24 @@ def evaluate(
     _carry_out(read, out or Path("runs") / f"{Path(model or served).name}-{suite}", [])
 
 
-def check(recipe: RecipeName, changes: Words = None) -> None:
-    """Read a recipe and all its files without spending anything: every mistake at once, then counts and steps."""
-    from calque.console import make_console
+def check(
+    recipe: RecipeName,
+    changes: Words = None,
+    everything: Annotated[
+        bool,
+        typer.Option(
+            "--all",
+            help="read all rows, look for contamination, count tokens; what stays as it is is not read again",
+        ),
+    ] = False,
+) -> None:
+    """Look at a recipe, its files and the first rows of each without spending anything: all mistakes, counts, steps."""
     from calque.recipes.checking import check as look
+    from calque.recipes.remembered import users_folder
 
     words, out, _ = _out(changes or [])
-    console = make_console()
-    for line in look(recipe, words, out):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    for line in look(recipe, words, out, everything=everything, memory=users_folder()):
+        typer.echo(line)
 
 
 def _carry_out(read: Read, out: Path, reuse: list[Path]) -> None:

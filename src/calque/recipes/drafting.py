@@ -51,7 +51,7 @@ def draft(wishes: Wishes, found: Findings, folder: Path) -> str:
     lines = [
         f"# {wishes.name}: {names} by the method {wishes.method}. Written by `calque init`; look through it, then",
         "#",
-        f"#   calque check {wishes.name}.yaml                       reads all files, spends nothing",
+        f"#   calque check {wishes.name}.yaml                       looks at all files, spends nothing",
         f"#   calque run {wishes.name}.yaml out=runs/{wishes.name}",
         "#",
         "# Every setting can be changed by a word of the command line, as model=FOLDER or tuning.epochs=2. Here also:",

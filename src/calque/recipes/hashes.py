@@ -51,7 +51,7 @@ def _read(store: Path) -> dict[str, list[object]]:
     """What was written down before; whatever has another form counts for nothing, for it can be learnt again."""
     try:
         value = json.loads(store.read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
+    except (OSError, json.JSONDecodeError, UnicodeDecodeError):
         return {}
     known = value.items() if isinstance(value, dict) else ()
     return {place: marks for place, marks in known if isinstance(marks, list)}

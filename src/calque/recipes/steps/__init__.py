@@ -34,7 +34,8 @@ class Work:
     """What a step is given: the folder to write into, the folders of the steps before it, the model, a progress bar.
 
     `progress(done, total, note)` may be called as often as one likes. Of several processes only the one that
-    `leads` writes. On `trial` what a step makes is thrown away: long work may stop once it is clear what it comes to.
+    `leads` writes. On `trial` what a step makes is thrown away: long work may stop once it is clear what it comes to. With
+    `most`, a step that reads files reads so many rows of each source at most.
     """
 
     folder: Path
@@ -43,6 +44,7 @@ class Work:
     progress: Progress
     leads: bool = True
     trial: bool = False
+    most: int | None = None
 
     def counted(self, total: int) -> Callable[[int], None]:
         """Progress over `total` items that is told how many more are done."""

@@ -88,7 +88,6 @@ class Contamination:
     def carry_out(self, work: Work) -> dict[str, Any]:
         """Write hits.jsonl and counts.json; refuse, if the recipe says so and a row holds a question."""
         from calque.contamination.find import FIRM, Finder, Measure
-        from calque.contamination.known import traps
         from calque.contamination.tally import tally
 
         said = self.contamination
@@ -113,11 +112,17 @@ class Contamination:
             "dropped": {"contaminated": dropped} if dropped else {},
             "when_found": said.when_found,
             "sets": tally(finder.asked, [hit for _, hit in hits]),
-            "traps": list(traps(self._sources, (benchmark.name for benchmark in self.benchmarks))),
+            "traps": self.traps(),
             "made_later": list(self.made_later),
         }
         write_json(work.folder / "counts.json", counts)
         return counts
+
+    def traps(self) -> list[str]:
+        """What is known of files that are named as if they held a benchmark."""
+        from calque.contamination.known import traps
+
+        return list(traps(self._sources, (benchmark.name for benchmark in self.benchmarks)))
 
     def _read(self, work: Work) -> Iterator[tuple[str, Iterator[Demonstration]]]:
         """Each part by its name, and its rows."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -81,14 +81,25 @@ class Demonstrate:
         return ""
 
     def carry_out(self, work: Work) -> dict[str, Any]:
-        """Write demonstrations.jsonl, dropped.jsonl and counts.json."""
+        """Write demonstrations.jsonl, dropped.jsonl and counts.json; `first` in the counts says that not all rows were read.
+
+        With `work.most` nothing is written but what is dropped.
+        """
+        head = Head(work.most)
         with Ledger(work.folder / "dropped.jsonl") as ledger:
+            made: Iterable[Demonstration]
             if isinstance(self.part.part, TranslationPart) and self.part.pairs is not None:
-                kept = self._translations(self.part.part, self.part.pairs, ledger, work)
+                made = self._translations(self.part.part, self.part.pairs, ledger, work, head)
             else:
-                kept = write_demonstrations(work.folder / "demonstrations.jsonl", self._made(ledger, work))
+                made = self._made(ledger, work, head)
+            if work.most is None:
+                kept = write_demonstrations(work.folder / "demonstrations.jsonl", made)
+            else:
+                kept = sum(1 for _ in made)
             counts = {**ledger.counts(), "files": [path.name for path in self.files]}
-        if not kept and not counts["dropped"].get("not_drawn"):
+        if head.cut:
+            counts["first"] = work.most
+        elif not kept and not counts["dropped"].get("not_drawn"):
             reasons = (
                 ", ".join(f"{n} × {reason}" for reason, n in counts["dropped"].items()) or "no row at all"
             )
@@ -103,7 +114,7 @@ class Demonstrate:
         write_json(work.folder / "counts.json", counts)
         return counts
 
-    def _made(self, ledger: Ledger, work: Work) -> Iterator[Demonstration]:
+    def _made(self, ledger: Ledger, work: Work, head: Head) -> Iterator[Demonstration]:
         part = self.part.part
         if self.part.seed is not None:
             seed = seed_rows(self.part.seed, self.part.rows, self.seed, ledger)
@@ -111,8 +122,8 @@ class Demonstrate:
                 return reversed_demonstrations(seed)
             return cross_lingual_demonstrations(seed, "seed")
         if isinstance(part, InstructionPart) and not self.part.parallel:
-            return _told(ledger.keep(self._instructions()), work)
-        read = _each(read_instruction_pairs, self.part.parallel)
+            return _told(ledger.keep(self._instructions(head)), work)
+        read = _each(lambda files: head.of(read_instruction_pairs(files)), self.part.parallel)
         longest = part.longest if isinstance(part, ChatPart | PivotPart) else None
         pairs = _told(ledger.keep(_no_longer(read, longest)), work)
         if isinstance(part, ChatPart):
@@ -127,15 +138,20 @@ class Demonstrate:
             return pivot_demonstrations(pairs, prompt_language=part.prompt_language)
         return instruction_demonstrations(pairs, self.part.language)
 
-    def _instructions(self) -> Iterator[Demonstration | Rejected]:
-        return _each(lambda path: read_instructions(path, self.part.language, self.licence), self.part.files)
+    def _instructions(self, head: Head) -> Iterator[Demonstration | Rejected]:
+        code = self.part.language
+        return _each(lambda path: head.of(read_instructions(path, code, self.licence)), self.part.files)
 
-    def _translations(self, part: TranslationPart, pairs: PairFiles, ledger: Ledger, work: Work) -> int:
+    def _translations(
+        self, part: TranslationPart, pairs: PairFiles, ledger: Ledger, work: Work, head: Head
+    ) -> list[Demonstration]:
+        read = _told(ledger.keep(head.of(read_pairs(pairs))), work)
         try:
+            read = read if work.most is None else iter(list(read))  # `head` is to know whether these are all
             made = translation_demonstrations(
-                _told(ledger.keep(read_pairs(pairs)), work),
+                read,
                 language=self.part.language,
-                count=None if part.count == "all" else part.count,
+                count=None if part.count == "all" or head.cut else part.count,
                 share_into_target=part.share_into_target,
                 prompt_language=part.prompt_language,
                 seed=self.seed,
@@ -144,7 +160,20 @@ class Demonstrate:
         except CalqueError as error:
             raise type(error)(*(_at(problem, pairs.paths[0]) for problem in error.problems)) from None
         ledger.set_aside("not_drawn", ledger.kept - len(made))
-        return write_demonstrations(work.folder / "demonstrations.jsonl", made)
+        return made
+
+
+class Head:
+    """The first rows of a source, at most `most` of each (None: all); `cut` once there were more."""
+
+    def __init__(self, most: int | None) -> None:
+        self.most = most
+        self.cut = False
+
+    def of(self, rows: Iterator[Row]) -> Iterator[Row]:
+        """The first of these rows."""
+        yield from islice(rows, self.most)
+        self.cut = self.cut or next(rows, None) is not None
 
 
 def seed_settings(files: SeedFiles, rows: SeedRows, seed: int) -> dict[str, Any]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from calque.corpora.demonstration_files import read_demonstrations, write_demonstrations
 from calque.corpora.writing import write_json, write_jsonl
-from calque.demonstrations.mixture import Part, mix
+from calque.demonstrations.mixture import Part, mix, too_few
 from calque.errors import DataError, Problem
 from calque.recipes.resolved import ResolvedSystem
 from calque.recipes.steps import Work
@@ -51,6 +51,13 @@ class Mix:
     def preflight(self) -> str:
         """Nothing to look at from outside."""
         return ""
+
+    def short_of(self, counts: Mapping[str, Mapping[str, Any]]) -> Iterator[Problem]:
+        """What the counts of the parts, by their steps, tell already: those that have fewer rows than are asked for."""
+        for step, (part, amount) in zip(self.parts, self.system.mix.items(), strict=True):
+            there = counts[step]["kept"] if step in counts else None
+            if there is not None and isinstance(amount, int) and amount > there:
+                yield self._named(too_few(part, amount, f"{there:,}"))
 
     def carry_out(self, work: Work) -> dict[str, Any]:
         """Write demonstrations.jsonl and counts.json; and dropped.jsonl, where rows that hold questions are dropped."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from calque.corpora.scratch import Scratch
     from calque.curation.duplicates import Duplicates
 
+FIRST = 200  # rows of each source that a glance reads
 TRIED = 2000  # passages of a language that are judged on trial; all are read
 PERCENT = (10, 50, 90)
 _BATCH = 256  # passages tokenised at a time
@@ -67,8 +68,10 @@ class Passages:
         return tuple(path for source in self.given.sources for path in source.paths)
 
     def preflight(self) -> str:
-        """Nothing: reading them is the step itself, and it comes first."""
-        return ""
+        """Read the first rows of each source: files of another form show in them."""
+        rows = [row for source in self.given.sources for row in islice(read_passages(source), FIRST)]
+        good = sum(isinstance(row, Passage) for row in rows)
+        return f"of the first {len(rows):,} rows {good:,} can be read"
 
     def carry_out(self, work: Work) -> dict[str, Any]:
         """Write passages.parquet, dropped.jsonl, statistics.json and counts.json."""
