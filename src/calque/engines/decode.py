@@ -25,12 +25,13 @@ from calque.engines import Sampling
 from calque.engines.attention import causal_of
 from calque.engines.columns import NAME, Columns, install
 from calque.engines.drawing import Drawing
+from calque.engines.form import OPERATIONS, Operations
 from calque.engines.padding import padded, positions
 from calque.engines.passes import Passes, Rows
 from calque.engines.probing import are_those_alone, takes_ours
 from calque.engines.products import onednn_is_faster, products_of
 from calque.engines.stems import Stem, Stems, alike_together, stems_of
-from calque.engines.step import OPERATIONS, Operations, Step, step_of
+from calque.engines.step import Step, step_of
 
 LOGITS = 1 << 27  # held at a time: half a gigabyte in fp32
 SPARE = 64  # columns beyond the longest row, so that columns are moved seldom

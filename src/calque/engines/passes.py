@@ -20,11 +20,20 @@ import torch
 from transformers.cache_utils import Cache
 
 from calque.engines.attention import causal_of
+from calque.engines.form import OPERATIONS, Operations
 from calque.engines.probing import are_those_alone, takes_ours
-from calque.engines.products import products_of
+from calque.engines.products import onednn_is_faster, products_of
+from calque.engines.stretch import Stretch, stretch_of
 
 Ids = np.ndarray[Any, np.dtype[np.int64]]
 SHORTEST_TRUNK = 16  # tokens; to keep fewer is not worth a pass of its own
+OF_PASSES = {"aten::index", "aten::scaled_dot_product_attention"}  # operations of passes alone
+REFUSALS = (
+    RuntimeError,
+    ValueError,
+    IndexError,
+    TypeError,
+)  # what models raise at a mask that they do not know
 MORE = 1.25  # a pass may grow by so much for rows that share most of what is there
 
 
@@ -138,9 +147,12 @@ class Passes:
         self.room = 256 if model.device.type == "cpu" else 4096
         self.vocabulary = int(config.vocab_size)
         self.products = products_of(model)
+        self.by_weights = False  # whether passes may go by the model's weights, without its modules
+        self.stretch: Stretch | None = None
 
     def cut(self, asked: Sequence[Rows], logits: int) -> Iterator[tuple[int, int, int]]:
         """(first, end, trunk) of each pass over `asked` in their order, `logits` being how many of these there is room for."""
+        self.stretch = stretch_of(self.model) if self.by_weights else None  # of the weights that it has now
         alike = [0, *(common(a.rows[0], b.rows[0]) for a, b in pairwise(asked))]
         begin = trunk = 0
         while begin < len(asked):
@@ -218,6 +230,15 @@ class Passes:
         device, dtype = self.model.device, self.model.dtype
         if not len(self.trunk.ids):
             self.trunk.keys, self.trunk.values = [], []
+        if self.stretch is not None:
+            found = self.stretch(
+                torch.from_numpy(ids),
+                torch.from_numpy(positions),
+                None if mask is None else torch.from_numpy(mask).to(dtype),
+                self.trunk,
+                torch.from_numpy(kept),
+            )
+            return found.float()
         with self.products():
             output = self.model(
                 input_ids=torch.from_numpy(ids)[None].to(device),
@@ -237,30 +258,35 @@ def make_passes(model: Any) -> Passes | None:
     if not takes_ours(causal):
         return None
     passes = Passes(causal)
-    try:
-        return passes if _agrees(passes) else None
-    except (
-        RuntimeError,
-        ValueError,
-        IndexError,
-        TypeError,
-    ):  # what models raise at a mask that they do not know
+    operations = _agree(passes)
+    if operations is None:
         return None
+    passes.stretch = stretch_of(causal) if operations <= OPERATIONS | OF_PASSES else None
+    passes.by_weights = passes.stretch is not None and _agree(passes) is not None
+    passes.stretch = None
+    return passes
 
 
 @torch.inference_mode()
-def _agrees(passes: Passes) -> bool:
-    """Whether rows that part, behind a trunk and without, get the logits that each gets alone."""
-    model = passes.model
+def _agree(passes: Passes) -> set[str] | None:
+    """The operations of a pass, where rows that part, behind a trunk and without, get the logits that each gets alone; else none."""
     size = passes.vocabulary
     stem = [i % size for i in range(3, 12)]
     rows = [
         np.array([*stem, *(i % size for i in more)]) for more in ((20, 21, 22), (20, 30), (40, 41, 42, 43))
     ]
-    for trunk in (0, 4, 9):
-        logits, which, _ = passes.run(rows, trunk, [2] * len(rows))
-        for row, of in zip(rows, which, strict=True):
-            alone = torch.from_numpy(row)[None].to(model.device)
-            if not are_those_alone(model, alone, logits[torch.from_numpy(of)]):
-                return False
-    return True
+    onednn_is_faster()  # found out here: it computes what is none of the model's
+    operations = Operations()
+    try:
+        for trunk in (0, 4, 9):
+            with operations:
+                logits, which, _ = passes.run(rows, trunk, [2] * len(rows))
+            for row, of in zip(rows, which, strict=True):
+                alone = torch.from_numpy(row)[None].to(passes.model.device)
+                if not are_those_alone(passes.model, alone, logits[torch.from_numpy(of)]):
+                    return None
+    except REFUSALS:
+        return None
+    finally:
+        passes.forget()
+    return operations.seen

@@ -1,0 +1,89 @@
+"""A stretch of tokens, as a pass has it, through a model of Llama's form by its weights (`form.py`).
+
+The last layer computes its queries and its gated product for those tokens alone whose logits are asked for.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.nn import functional
+from transformers.cache_utils import Cache
+
+from calque.engines.form import Layer, heads_of, layers_of, rotated, thought, turn_of
+from calque.engines.products import fast_products, products_of
+
+MOST = (
+    1 << 22
+)  # scores of a head that are held at a time: 16 MB in fp32; beyond it torch's fused attention runs
+
+
+def stretch_of(causal: Any) -> Stretch | None:
+    """The stretch of a model as it is now, or none where its modules are not those of the form, or it is not on a CPU."""
+    layers = layers_of(causal)
+    return None if layers is None else Stretch(causal, layers)
+
+
+class Stretch:
+    """Tokens of one row, behind those of a cache; see `stretch_of`."""
+
+    def __init__(self, causal: Any, layers: list[Layer]) -> None:
+        self.model, self.head = causal.base_model, causal.get_output_embeddings()
+        self.layers = layers
+        self.products = products_of(causal)
+
+    def __call__(
+        self,
+        ids: torch.Tensor,
+        places: torch.Tensor,
+        mask: torch.Tensor | None,
+        cache: Cache,
+        kept: torch.Tensor,
+    ) -> torch.Tensor:
+        """Logits [kept, vocabulary] of some of the tokens [tokens] in these places.
+
+        `mask` [tokens, all keys] is added to scores; without one each token sees what is before it, and the cache is empty.
+        """
+        with self.products():
+            embedded = self.model.embed_tokens(ids[None])
+            turn = turn_of(self.model.rotary_emb, embedded, places[None])
+            hidden = embedded[0]
+            if mask is None:
+                mask = hidden.new_full((len(ids), len(ids)), float("-inf")).triu_(1)
+            for i, layer in enumerate(self.layers):
+                query, key, value = heads_of(layer, layer.before(hidden))
+                heads = query.shape[1]
+                both = rotated(torch.cat((query, key), dim=1), turn)
+                query = both[:, :heads]
+                keys, values = cache.update(
+                    both[:, heads:].transpose(0, 1)[None], value.transpose(0, 1)[None], i
+                )
+                if i == len(self.layers) - 1:
+                    query, hidden, mask = query[kept], hidden[kept], mask[kept]
+                heard = attend(query, keys[0], values[0], mask, layer.scaling)
+                hidden = thought(layer, layer.heard(hidden, heard))
+            hidden = self.model.norm(hidden[None])
+        with fast_products():  # a vocabulary is wide, however narrow the model
+            logits: torch.Tensor = self.head(hidden)[0]
+        return logits
+
+
+def attend(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor, scaling: float
+) -> torch.Tensor:
+    """[tokens, heads × size] of queries [tokens, heads, size] to keys and values [groups, all keys, size]."""
+    tokens, heads, size = query.shape
+    groups, together = len(key), heads // len(key)
+    if tokens * len(mask[0]) > MOST or query.dtype != torch.float32:
+        query = query.transpose(0, 1)[None]
+        found = functional.scaled_dot_product_attention(
+            query, key[None], value[None], mask, scale=scaling, enable_gqa=together > 1
+        )
+        return found[0].transpose(0, 1).flatten(1)
+    scores = torch.bmm(
+        (query.transpose(0, 1) * scaling).reshape(groups, together * tokens, size), key.transpose(1, 2)
+    )
+    scores = scores.view(heads, tokens, -1).add_(mask)
+    weights = torch.softmax(scores, dim=-1).view(groups, together * tokens, -1)
+    return torch.bmm(weights, value).view(heads, tokens, -1).transpose(0, 1).flatten(1)
