@@ -116,7 +116,9 @@ def train(
                     for row, start in zip(*rows, strict=True)
                 ]
             )
-            config = trl.SFTConfig(out, max_length=packed, packing="packed" in name, **common)
+            packs = "packed" in name
+            # by default it heeds the mask of texts alone, and trains on all tokens of rows that are encoded
+            config = trl.SFTConfig(out, max_length=packed, packing=packs, completion_only_loss=True, **common)
             tokenizer = transformers.AutoTokenizer.from_pretrained(model)
             trainer = trl.SFTTrainer(
                 llama, args=config, train_dataset=table, processing_class=tokenizer, callbacks=[Listener()]
