@@ -1,6 +1,7 @@
 """Our tuning loop against the trainers of the hub: tokens a second, trained tokens a second, peak memory, losses.
 
-    python benchmarks/tuning.py [--size 1.5M] [--steps N] [--repeats 3] [--precision auto] [--only NAMES] [--out FILE]
+    python benchmarks/tuning.py [--size 1.5M] [--steps N] [--repeats 3] [--precision auto] [--dropout 0] [--only NAMES]
+                                [--out FILE]
 
 All tune the same random Llama on the same synthetic rows: lengths lognormal, 20 to 500 tokens with a mean near 140 (3,000
 to 4,096 for the size `long`), the last 46% of each trained, a vocabulary of 8192. Each run is a process of its own;
@@ -8,7 +9,8 @@ contenders take turns, so that a busy machine troubles all of them alike. The fi
 of the rows, never padding. Memory is the process's peak above what it held after its imports: of all of them with the model
 and the optimiser's state. Trainers that take
 rows as they come are given them in our order: in fp32 the losses of every step must then agree, and the table says how
-far they lie apart at most. `calque, one lane` runs one micro-batch after the other, `calque, sdpa` takes torch's fused attention. TRL takes part where it can be imported (benchmarks/requirements.txt).
+far they lie apart at most. `--dropout` is the adapter's; what is drawn is not
+the same for all then. `calque, one lane` runs one micro-batch after the other, `calque, sdpa` takes torch's fused attention. TRL takes part where it can be imported (benchmarks/requirements.txt).
 """
 
 from __future__ import annotations
@@ -116,7 +118,7 @@ def tuning_settings(size: Size, args: argparse.Namespace) -> Any:
 
     return TuningSettings(
         method=size.method,
-        lora=LoraSettings(dropout=0.0),
+        lora=LoraSettings(dropout=args.dropout),
         learning_rate=1e-3,
         schedule="constant",
         warmup_share=0,
@@ -219,6 +221,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help="optimiser steps that are timed")
     parser.add_argument("--examples-per-step", type=int)
     parser.add_argument("--precision", choices=["auto", "fp32", "bf16"], default="auto")
+    parser.add_argument("--dropout", type=float, default=0.0, help="of the adapter, of all contenders")
     parser.add_argument("--only", help="contenders beside ours, with `;` between; all by default")
     parser.add_argument("--model", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -227,7 +230,7 @@ def main() -> None:
     if args.one:
         run_one(args.one, args.model, args)
         return
-    options = ("size", "steps", "examples_per_step", "precision")
+    options = ("size", "steps", "examples_per_step", "precision", "dropout")
     with tempfile.TemporaryDirectory() as folder:
         make_model(Path(folder), SIZES[args.size])
         words = ["--model", folder, *given(args, *options)]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.nn import functional
 from transformers import AutoModelForCausalLM
 
 import calque.tuning.lanes
@@ -58,6 +59,20 @@ def test_gradients_and_outcomes_are_those_of_one_lane(base: ModelFiles, rows: En
     assert again.run(batches, work) == found
     for ours, its in zip(lanes.first.parameters(), again.first.parameters(), strict=True):
         assert torch.equal(ours.grad, its.grad), "the order of the sum is fixed"  # type: ignore[arg-type]
+
+
+def test_masks_are_to_the_bit_those_of_one_lane(base: ModelFiles, settings: Any) -> None:
+    def masks(threads: int) -> list[torch.Tensor]:
+        torch.set_num_threads(threads)
+        model = adapt(AutoModelForCausalLM.from_pretrained(base.folder), settings(lora={"dropout": 0.5}))
+        lanes = Lanes(ResponseLoss(model), CPU)
+        assert len(lanes) == threads
+        lanes.train()
+        ones = torch.ones(1, 9, 8)
+        return lanes.run([(i,) for i in range(9)], lambda *_: functional.dropout(ones), key=5)
+
+    for one, two in zip(masks(1), masks(2), strict=True):
+        assert torch.equal(one, two)
 
 
 def test_weights_are_shared_and_so_is_a_step(base: ModelFiles) -> None:
@@ -117,11 +132,10 @@ def test_threads_to_come_have_what_torch_had(base: ModelFiles) -> None:
 
 
 def test_where_there_is_one_lane(base: ModelFiles, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert len(Lanes(loss_of(base, attention_dropout=0.1), CPU)) == 1, "it draws"
-    model = adapt(AutoModelForCausalLM.from_pretrained(base.folder), settings(lora={"dropout": 0.05}))
-    assert len(Lanes(ResponseLoss(model), CPU)) == 1, "it draws"
-    model = adapt(AutoModelForCausalLM.from_pretrained(base.folder), settings())
-    assert len(Lanes(ResponseLoss(model), CPU)) == 2
+    assert len(Lanes(loss_of(base, attention_dropout=0.1), CPU)) == 1, "it draws inside of torch"
+    for dropout in (0.0, 0.05):
+        model = adapt(AutoModelForCausalLM.from_pretrained(base.folder), settings(lora={"dropout": dropout}))
+        assert len(Lanes(ResponseLoss(model), CPU)) == 2
     assert len(Lanes(loss_of(base), torch.device("meta"))) == 1
     odd = loss_of(base)
     odd.model.lm_head.weight = type("Odd", (torch.nn.Parameter,), {})(odd.model.lm_head.weight.data)
@@ -145,17 +159,27 @@ def test_the_probe_draws_nothing(base: ModelFiles) -> None:
     assert not first.training
 
 
-@pytest.mark.parametrize("pacing", [{}, {"order": "easiest-first"}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"method": "full"},
+        {"method": "full", "pacing": {"order": "easiest-first"}},
+        {"lora": {"dropout": 0.5}},
+        {"lora": {"dropout": 0.5}, "gradient_checkpointing": True},
+        {"lora": {"dropout": 0.5}, "pacing": {"order": "easiest-first", "spend": "selection"}},
+    ],
+)
 def test_tuning_comes_to_the_same(
-    base: ModelFiles, rows: EncodedSet, settings: Any, tmp_path: Path, pacing: dict[str, str]
+    base: ModelFiles, rows: EncodedSet, settings: Any, tmp_path: Path, changes: dict[str, Any]
 ) -> None:
     found = {}
-    for name, threads in (("one", 1), ("two", 2), ("again", 2)):
+    for name, threads in (("one", 1), ("two", 2), ("again", 2), ("three", 3)):
         torch.set_num_threads(threads)
-        made = settings(method="full", tokens_per_batch=96, learning_rate=1e-3, epochs=2, pacing=pacing)
+        made = settings(tokens_per_batch=120, learning_rate=1e-3, epochs=2, **changes)
         (tmp_path / name).mkdir()
         found[name] = tune(base, rows, made, seed=0, folder=tmp_path / name, fingerprint={}).log
     assert found["two"] == found["again"]
-    for one, two in zip(found["one"], found["two"], strict=True):
-        assert one["loss"] == pytest.approx(two["loss"], abs=1e-5)
-        assert one["gradient_norm"] == pytest.approx(two["gradient_norm"], rel=1e-3)
+    for one, *others in zip(found["one"], found["two"], found["three"], strict=True):
+        for other in others:
+            assert one["loss"] == pytest.approx(other["loss"], abs=1e-5)
+            assert one["gradient_norm"] == pytest.approx(other["gradient_norm"], rel=1e-3)

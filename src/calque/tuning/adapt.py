@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from calque.engines.loading import ModelFiles
 from calque.errors import ModelError, Problem
+from calque.tuning.dropout import repeating
 from calque.tuning.settings import LoraSettings, TuningSettings
 
 
@@ -24,7 +25,7 @@ def adapt(model: Any, settings: TuningSettings, adapter: Path | None = None) -> 
         if not model.supports_gradient_checkpointing:
             remedy = "set tuning.gradient_checkpointing: false"
             raise ModelError(Problem("this architecture cannot recompute its activations", remedy=remedy))
-        model.activation_checkpointing_enable()
+        model.activation_checkpointing_enable({"use_reentrant": False, "context_fn": repeating})
         model.enable_input_require_grads()
     if settings.method == "full":
         return model.float().requires_grad_(True)

@@ -16,6 +16,7 @@ from torch.utils.checkpoint import checkpoint
 
 from calque.engines.attention import causal_of
 from calque.tuning import head as chunked
+from calque.tuning.dropout import repeating
 from calque.tuning.head import Finish, finishes
 from calque.tuning.joined import NOT_APART, end_to_end, install, keeps_apart
 
@@ -79,6 +80,7 @@ class ResponseLoss(nn.Module):
                 labels[i : i + size],
                 self.finish,
                 use_reentrant=False,
+                context_fn=repeating,
             )
             for i in range(0, len(labels), size)
         ]

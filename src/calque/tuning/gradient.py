@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 from accelerate import Accelerator
 
+from calque.randomness import stream
 from calque.tuning.batch import Plan, Rows, Step, collate
 from calque.tuning.encode import EncodedSet
 from calque.tuning.forward import ResponseLoss
@@ -30,6 +31,7 @@ class Gradient:
     lanes: Lanes
     accelerator: Accelerator
     dtype: torch.dtype
+    seed: int
 
     def add_up(self, step: Step) -> float:
         """Add up the gradient of the mean loss over the step's trained tokens; return that loss."""
@@ -40,7 +42,7 @@ class Gradient:
             total: torch.Tensor = losses.detach().sum()
             return total
 
-        sums = self.lanes.run(step.micro_batches, add)
+        sums = self.lanes.run(step.micro_batches, add, self._key(step))
         total = math.fsum(map(float, sums))  # read at the end: until then the device need not wait for us
         if self.accelerator.num_processes > 1:
             summed = torch.tensor(total, device=self.accelerator.device, dtype=torch.float64)
@@ -63,7 +65,7 @@ class Gradient:
             ((losses * of_token).sum() / step.trained_tokens).backward()
             return torch.stack([means, weight])
 
-        return self._gathered(step.rows, self.lanes.run(step.micro_batches, add))
+        return self._gathered(step.rows, self.lanes.run(step.micro_batches, add, self._key(step)))
 
     @torch.no_grad()
     def measure(self, rows: npt.NDArray[np.int64], plan: Plan) -> tuple[Step, Vector]:
@@ -79,6 +81,10 @@ class Gradient:
         seen = self.lanes.run(step.micro_batches, losses_of)
         self.lanes.train()
         return step, self._gathered(step.rows, seen)[0]
+
+    def _key(self, step: Step) -> int:
+        """Of what rows draw in a step; that of a step which is resumed is no other."""
+        return int(stream(self.seed, "dropout", str(step.index)).integers(2**63 - 1))
 
     def _losses(self, loss_of: ResponseLoss, rows: Rows, *, alike: bool = False) -> tuple[Any, torch.Tensor]:
         """Loss of each place, and the row in the micro-batch that it is of (behind the last row for idle places)."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from functools import partial
 from threading import Event
 from typing import Any, TypeVar
 
@@ -16,6 +18,7 @@ import torch
 from torch import nn
 
 from calque.tuning.batch import Rows
+from calque.tuning.dropout import RowDropout, how_drawn
 from calque.tuning.forward import ResponseLoss
 
 T = TypeVar("T")
@@ -27,9 +30,9 @@ GRADIENTS = 1 << 28  # bytes that the further lanes' gradients may take, all tog
 class Lanes:
     """Runs work on micro-batches, each with a `ResponseLoss` over the same weights: `first`'s, whose gradients count.
 
-    There is one lane, and no thread, where the device is no CPU, where torch has one thread, where the model draws (dropout: the
-    generator is the process's, and its draws would depend on which thread comes first), where weights are more than plain
-    parameters (quantized), and where gradients would take too much; and never more than `most`.
+    There is one lane, and no thread, where the device is no CPU, where torch has one thread, where the model draws what rows
+    cannot draw for themselves (`tuning/dropout.py`: draws would depend on which thread comes first), where weights are more
+    than plain parameters (quantized), and where gradients would take too much; and never more than `most`.
     """
 
     def __init__(self, first: ResponseLoss, device: torch.device, most: int = MOST) -> None:
@@ -38,7 +41,9 @@ class Lanes:
         self._threads = torch.get_num_threads()
         wanted = min(self._threads, MOST, most, 1 + _fitting(first)) if device.type == "cpu" else 1
         wanted = max(range(1, wanted + 1), key=lambda n: (self._threads // n * n, n))  # no core idle
-        if wanted > 1 and _is_plain(first):
+        drawn = how_drawn(first, partial(_probed, first)) if device.type == "cpu" else "otherwise"
+        self._by_rows = drawn == "by rows"
+        if wanted > 1 and drawn != "otherwise" and all(type(p) is nn.Parameter for p in first.parameters()):
             self._lanes += [_sharing(first) for _ in range(wanted - 1)]
 
     def __len__(self) -> int:
@@ -49,10 +54,20 @@ class Lanes:
         for lane in self._lanes:
             lane.train(mode)
 
-    def run(self, batches: Sequence[Rows], work: Callable[[ResponseLoss, Rows], T]) -> list[T]:
-        """The outcome of `work` for each micro-batch, in order; what it adds to gradients stands in those of `first` then."""
+    def run(
+        self, batches: Sequence[Rows], work: Callable[[ResponseLoss, Rows], T], key: int | None = None
+    ) -> list[T]:
+        """The outcome of `work` for each micro-batch, in order; what it adds to gradients stands in those of `first` then.
+
+        With `key` dropout is drawn by rows, where it can be: the same for the same key and row, whatever lane runs it.
+        """
+
+        def one(lane: ResponseLoss, rows: Rows) -> T:
+            with RowDropout(key, rows) if self._by_rows and key is not None else nullcontext():
+                return work(lane, rows)
+
         if len(self) == 1 or len(batches) < len(self):
-            return [work(self.first, rows) for rows in batches]
+            return [one(self.first, rows) for rows in batches]
         graded = torch.is_grad_enabled()  # each thread's own, as autocast is
         stopped = Event()
 
@@ -63,7 +78,7 @@ class Lanes:
                     for rows in batches[lane :: len(self)]:
                         if stopped.is_set():
                             break
-                        found.append(work(self._lanes[lane], rows))
+                        found.append(one(self._lanes[lane], rows))
             except BaseException:
                 stopped.set()
                 raise
@@ -96,21 +111,11 @@ def _fitting(first: ResponseLoss) -> int:
     return GRADIENTS // max(1, size)
 
 
-def _is_plain(first: ResponseLoss) -> bool:
-    """Whether nothing is drawn in training, and weights are parameters and nothing more."""
-    if any(type(p) is not nn.Parameter for p in first.parameters()):
-        return False
-    device = next(first.parameters()).device
-    ids = torch.zeros(1, 2, dtype=torch.long, device=device)
-    was_training = first.training
-    first.train()
-    before = torch.get_rng_state()
-    with torch.no_grad():
-        first(ids, torch.zeros(1, dtype=torch.long), torch.zeros(1, dtype=torch.long))
-    drew = not torch.equal(before, torch.get_rng_state())
-    torch.set_rng_state(before)
-    first.train(was_training)
-    return not drew
+def _probed(first: ResponseLoss) -> torch.Tensor:
+    """A loss, of a row of two tokens."""
+    ids = torch.zeros(1, 2, dtype=torch.long, device=next(first.parameters()).device)
+    losses: torch.Tensor = first(ids, ids[0, :1], ids[0, :1])
+    return losses.sum()
 
 
 def _sharing(first: ResponseLoss) -> ResponseLoss:

@@ -2,8 +2,9 @@
 
 One optimiser step draws `examples_per_step` rows, runs them in micro-batches by a token budget, and divides the
 gradient by the trained tokens of the whole step, over all devices. So neither the budget nor the number of devices
-changes what is learnt (but for dropout, which is drawn per device). Under `torchrun` or `accelerate launch` every
-process calls `tune` with the same arguments; the first one alone writes and reports.
+changes what is learnt (but for dropout on a GPU, and where rows cannot draw it for themselves: that is drawn per
+device). Under `torchrun` or `accelerate launch` every process calls `tune` with the same arguments; the first one alone
+writes and reports.
 """
 
 from __future__ import annotations
@@ -138,7 +139,7 @@ def tune(
     progressed = load_checkpoint(folder, fingerprint, parameters, optimizer) or Progressed(0, [])
     log, pace_log = list(progressed.log), list(progressed.pace)
     counts = torch.from_numpy(plan.trained_counts).to(accelerator.device)
-    gradient = Gradient(encoded, counts, lanes, accelerator, dtype)
+    gradient = Gradient(encoded, counts, lanes, accelerator, dtype, seed)
     pace = Pace(settings.pacing, encoded, plan, seed) if settings.pacing.order != "none" else None
     if pace is not None and progressed.state:
         pace.restore(progressed.state)
@@ -204,7 +205,7 @@ def _sum_gradients(parameters: Mapping[str, torch.nn.Parameter], accelerator: Ac
 
 
 def _seed(seed: int, *names: str) -> None:
-    """Dropout and new adapters are drawn from streams of their own, so that no state needs to be kept."""
+    """New adapters and what rows do not draw themselves have streams of their own, so that no state needs to be kept."""
     torch.manual_seed(int(stream(seed, "torch", *names).integers(2**63 - 1)))
 
 

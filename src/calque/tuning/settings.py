@@ -123,7 +123,7 @@ class TuningSettings(BaseModel):
     tokens_per_batch: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
         "auto",
         description="most tokens, padding included, in one forward pass on one device; only speed and memory depend on "
-        "it, but for the draw of dropout; auto = 2048 on a CPU, 16384 on an accelerator",
+        "it, and on a GPU the draw of dropout; auto = 2048 on a CPU, 16384 on an accelerator",
     )
     max_tokens: int = Field(1024, ge=8, description="longest row, prompt and answer, in tokens")
     overlong: Literal["error", "drop", "truncate"] = Field(
