@@ -209,6 +209,38 @@ def test_faults_are_not_remembered(project: Path, tmp_path: Path) -> None:
     assert glance(project, *words, memory=memory)[-1].startswith("not looked at: its length in tokens;")
 
 
+def test_large_files_are_not_read_to_find_them_in_memory(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = tmp_path / "memory"
+    list(check(str(project / "recipe.yaml"), [], everything=True, memory=memory))
+    (memory / "hashes.json").unlink()
+    monkeypatch.setattr(checking, "LARGEST", 10)
+    read: list[str] = []
+    monkeypatch.setattr("calque.recipes.hashes.sha256_of", lambda path: read.append(path.suffix) or "0")
+    assert glance(project, memory=memory)[-1] == LEFT.format("")
+    assert ".tsv" not in read
+
+
+def test_the_weights_of_a_judge_are_not_read(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / "open.it.jsonl").write_text('{"id": "o", "text": "Chi?"}', encoding="utf-8")
+    recipe = (
+        (project / "recipe.yaml").read_text(encoding="utf-8")
+        + """\
+  open: open.{language}.jsonl
+  languages: [x]
+engines: {big: {path: model, template: plain}}
+judge: {by: [big], known: "instructions.{language}.json"}
+"""
+    )
+    (project / "recipe.yaml").write_text(recipe, encoding="utf-8")
+    read: list[str] = []
+    monkeypatch.setattr("calque.recipes.hashes.sha256_of", lambda path: read.append(path.name) or "0")
+    assert "judge big in it: 24 known answers" in glance(project)
+    assert "xquad.it.json" in read
+    assert "model.safetensors" not in read
+
+
 def test_a_memory_that_cannot_be_written_is_none(project: Path) -> None:
     assert glance(project, memory=project / "pairs.tsv") == glance(project)
 

@@ -35,3 +35,14 @@ def test_a_known_file_is_not_read_again_and_a_changed_one_is(
     assert again.sha256(file) == ABC
     file.write_bytes(b"abcd")
     assert again.sha256(file) == "read"
+
+
+def test_a_hash_is_known_as_long_as_the_file_stays_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"abc")
+    hashes = Hashes(tmp_path / "hashes.json")
+    assert not hashes.knows(file)
+    hashes.sha256(file, settled=True)
+    assert hashes.knows(file)
+    file.write_bytes(b"abcd")
+    assert not hashes.knows(file)

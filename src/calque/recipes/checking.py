@@ -18,6 +18,7 @@ from calque.recipes.steps.workshop import Workshop
 from calque.recipes.told import told_before, without_key, writes_elsewhere
 from calque.recipes.trial import Trial
 
+LARGEST = 50_000_000  # bytes of a file that a glance reads to find it among those that were read before
 LEFT = {
     "rows": "the rows behind the first",
     "passages": "which passages would be kept",
@@ -44,7 +45,7 @@ def check(
     yield f"recipe {recipe.name}: {', '.join(recipe.languages)}, seed {recipe.seed}"
     yield from (f"note: {note}" for note in prepared.resolved.notes)
     with TemporaryDirectory(prefix="calque-check-") as scratch:
-        known = Remembered(memory or Path(scratch))
+        known = Remembered(memory or Path(scratch), None if everything else LARGEST)
         line, workshop, tokenises = _model(prepared, known, problems, everything=everything)
         yield from [line] if line else []
         trial = Trial(workshop, tokenises, Path(scratch), known, everything=everything)
@@ -120,16 +121,15 @@ def _benchmarks(steps: Sequence[Step], known: Remembered, problems: list[Problem
     seen: dict[tuple[str, str], None] = {}
     for step in steps:
         if isinstance(step, JudgeKnown):
-            before = f"judge {step.judge} in {step.language}"
+            before, key = f"judge {step.judge} in {step.language}", ""  # its files are a whole model
         elif step.kind in ("evaluate", "evaluate_served"):
             which = (step.settings["benchmark"], step.settings["language"])
             if which in seen:
                 continue
             seen[which] = None
-            before = f"benchmark {which[0]} in {which[1]}"
+            before, key = f"benchmark {which[0]} in {which[1]}", known.key(step, ())
         else:
             continue
-        key = known.key(step, ())
         try:
             found = known.get(key) or Looked({}, [step.preflight()])
         except CalqueError as error:

@@ -7,6 +7,7 @@ being hashed is not trusted, since its next change might not show in its times.
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -29,8 +30,7 @@ class Hashes:
         if not path.is_file():
             return sha256_of(path)  # which says what is wrong
         seen = path.stat()
-        place = f"{seen.st_dev}:{seen.st_ino}"  # not its path: steps are renamed when they are done
-        marks: list[object] = [seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns]
+        place, marks = _marks(seen)
         known = self._known.get(place)
         if known is not None and known[:-1] == marks:
             return str(known[-1])
@@ -40,11 +40,21 @@ class Hashes:
             self._changed = True
         return digest
 
+    def knows(self, path: Path) -> bool:
+        """Whether a file's hash can be told without reading it."""
+        place, marks = _marks(path.stat())
+        return place in self._known and self._known[place][:-1] == marks
+
     def save(self) -> None:
         """Write down what was learnt."""
         if self._changed:
             write_json(self._store, self._known)
             self._changed = False
+
+
+def _marks(seen: os.stat_result) -> tuple[str, list[object]]:
+    """Where a file lies, and what changes with it. Not its path: steps are renamed when they are done."""
+    return f"{seen.st_dev}:{seen.st_ino}", [seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns]
 
 
 def _read(store: Path) -> dict[str, list[object]]:

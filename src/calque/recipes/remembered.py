@@ -38,9 +38,10 @@ def users_folder() -> Path:
 
 
 class Remembered:
-    """Outcomes of steps on trial, in `folder`."""
+    """Outcomes of steps on trial, in `folder`. A file of more than `largest` bytes is not read for its hash alone."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, largest: int | None = None) -> None:
+        self.largest = largest
         self.hashes = Hashes(folder / "hashes.json")
         self._store = folder / "checked.json"
         self._known = _read(self._store)
@@ -49,15 +50,20 @@ class Remembered:
     def key(self, step: Step, after: Sequence[str], model: str = "") -> str:
         """Content address of all that a step on trial depends on; `after` has the keys of the steps before it.
 
-        Empty where one of its files cannot be read, or where a step before it has none.
+        Empty where one of its files cannot be read or is too large, or where a step before it has none.
         """
         try:
+            if any(map(self._too_large, step.files)):
+                return ""
             files = [[path.name, self.hashes.sha256(path)] for path in step.files]
         except (CalqueError, OSError):
             return ""
         return (
             self.key_of(step.kind, step.name, step.settings, files, list(after), model) if all(after) else ""
         )
+
+    def _too_large(self, path: Path) -> bool:
+        return self.largest is not None and path.stat().st_size > self.largest and not self.hashes.knows(path)
 
     def key_of(self, *about: Any) -> str:
         """Content address of values, of all of calque's code and of the packages that can change figures."""
