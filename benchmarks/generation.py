@@ -8,8 +8,8 @@ given token ids. Each run is a process of its own, contenders take turns, and lo
 answers every eighth prompt. Greedy answers must be the same: the table counts those that are, and those that part from
 ours only at a tie, where a plain forward pass finds the two tokens' logits within 1e-4. Sampling draws from the whole
 vocabulary at temperature 0.7. `choose` and `rate` are our scores of four choices and of one of three tokens behind the
-same prompts, in answers a second. On a machine that is busy with other things take `--threads 1 --clock cpu`: seconds are
-then those of the processor. CTranslate2 takes part where it can be imported (benchmarks/requirements.txt).
+same prompts, in answers a second. `one lane` gives all threads to one batch, `a batch a thread` each thread its own. On a
+machine that is busy with other things take `--threads 1 --clock cpu`: seconds are then those of the processor. CTranslate2 takes part where it can be imported (benchmarks/requirements.txt).
 """
 
 from __future__ import annotations
@@ -49,14 +49,16 @@ CHOICES = [f"w{i}" for i in range(100, 104)]
 RATINGS = CHOICES[:3]
 GREEDY = (
     "calque",
+    "calque, one lane",
     "generate, batch 1",
     "generate, batch 16",
     "generate, batch 64",
     "continuous batching",
     "ctranslate2",
+    "ctranslate2, a batch a thread",
 )
 SAMPLED = ("calque, sampled", "generate, batch 64, sampled", "ctranslate2, sampled")
-SCORED = ("calque, choose", "calque, rate")
+SCORED = ("calque, choose", "calque, choose, one lane", "calque, rate")
 
 
 def make_prompts(count: int) -> list[str]:
@@ -99,12 +101,15 @@ def asked(args: argparse.Namespace) -> list[Any]:
 def with_calque(
     folder: Path, args: argparse.Namespace, kind: str
 ) -> tuple[Callable[[], Any], Callable[[Any], Answers]]:
+    from calque.engines.lanes import Lanes
     from calque.engines.transformers_engine import TransformersEngine
 
     model, encoder = load(folder)
     engine = TransformersEngine(model, encoder, "m")
+    if "one lane" in kind and engine.passes is not None:
+        engine.lanes = Lanes(engine.decoder, engine.passes, most=1)
     conversations = asked(args)
-    if kind == "choose":
+    if kind.startswith("choose"):
         return lambda: engine.choose(conversations, [CHOICES] * len(conversations)), lambda _: []
     if kind == "rate":
         return lambda: engine.choose(conversations, [RATINGS] * len(conversations)), lambda _: []
@@ -155,18 +160,19 @@ def with_continuous_batching(folder: Path, prompts: Answers, args: argparse.Name
     return lambda: model.generate_batch(inputs=prompts, generation_config=config), read
 
 
-def with_ctranslate2(folder: Path, prompts: Answers, args: argparse.Namespace, kind: str) -> Any:
+def with_ctranslate2(folder: Path, prompts: Answers, args: argparse.Namespace, name: str) -> Any:
     import ctranslate2
     from ctranslate2.converters import TransformersConverter
 
     made_at = folder / "ctranslate2"
     if not made_at.exists():
         TransformersConverter(str(folder)).convert(str(made_at))
-    generator = ctranslate2.Generator(
-        str(made_at), device="cpu", compute_type="float32", intra_threads=args.threads
-    )
+    threads = {"inter_threads": args.threads, "intra_threads": 1}
+    if "a batch a thread" not in name:
+        threads = {"intra_threads": args.threads}
+    generator = ctranslate2.Generator(str(made_at), device="cpu", compute_type="float32", **threads)
     texts = [[f"w{i}" if i > 1 else "</s>" for i in row] for row in prompts]
-    sampling = {"sampling_topk": 0, "sampling_temperature": TEMPERATURE} if kind else {}
+    sampling = {"sampling_topk": 0, "sampling_temperature": TEMPERATURE} if "sampled" in name else {}
 
     def run() -> Any:
         return generator.generate_batch(
@@ -195,7 +201,7 @@ def run_one(name: str, folder: Path, args: argparse.Namespace) -> None:
     elif name == "continuous batching":
         run, read = with_continuous_batching(folder, prompts, args)
     else:
-        run, read = with_ctranslate2(folder, prompts, args, kind)
+        run, read = with_ctranslate2(folder, prompts, args, name)
     memory = Memory()
     clock = time.process_time if args.clock == "cpu" else time.perf_counter
     start = clock()

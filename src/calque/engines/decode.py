@@ -12,6 +12,7 @@ Whether a model can be run so is found out by a probe: its logits must be those 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -75,6 +76,12 @@ class Decoder:
         self.by_weights = False  # whether steps may go by the model's weights, without its modules
         install()
         model.set_attn_implementation(NAME)
+
+    def in_passes(self, passes: Passes) -> Decoder:
+        """Another one of the same model, whose prompts run in passes of their own."""
+        other = copy.copy(self)
+        other.passes = passes
+        return other
 
     @torch.inference_mode()
     def agrees(self) -> bool:

@@ -10,9 +10,10 @@ import torch
 from transformers import GenerationConfig
 
 from calque.engines import Completion, Progress, Sampling, Scores, in_order
-from calque.engines.choosing import Asked, score_choices, score_in_passes
+from calque.engines.choosing import Asked, score_choices
 from calque.engines.decode import LOGITS, make_decoder
 from calque.engines.drawing import Drawing
+from calque.engines.lanes import Lanes
 from calque.engines.padding import padded
 from calque.engines.passes import make_passes
 from calque.engines.products import products_of
@@ -35,6 +36,7 @@ class TransformersEngine:
         )
         self.passes = make_passes(model)
         self.decoder = make_decoder(model, self.stop_id, self.passes)
+        self.lanes = None if self.passes is None else Lanes(self.decoder, self.passes)
         self.longest = getattr(model.config, "max_position_embeddings", None) or 1 << 30
 
     def complete(
@@ -77,7 +79,8 @@ class TransformersEngine:
         """Token ids behind the prompts `which`, as they end: by our decoder where the model lets it."""
         if self.decoder is not None:
             asked = [prompts[i] for i in which]
-            for place, ids in self.decoder.answers(asked, max_new_tokens, self.tokens_per_batch, sampling):
+            run = self.decoder if self.lanes is None else self.lanes
+            for place, ids in run.answers(asked, max_new_tokens, self.tokens_per_batch, sampling):
                 yield which[place], ids
             return
         for batch in self._batches(prompts, which, max_new_tokens):
@@ -109,9 +112,9 @@ class TransformersEngine:
         longest = [max(map(len, row), default=0) for row in answers]
         fitting = [i for i, ids in enumerate(prompts) if len(ids) + longest[i] <= self.longest and answers[i]]
         yield from ((i, ()) for i in sorted({*range(len(prompts))} - {*fitting}))
-        if self.passes is not None:
+        if self.lanes is not None:
             rows = [Asked(prompts[i], answers[i]) for i in fitting]
-            yield from ((fitting[i], found) for i, found in score_in_passes(self.passes, rows, LOGITS))
+            yield from ((fitting[i], found) for i, found in self.lanes.scores(rows))
             return
         for batch in self._choice_batches(prompts, answers, fitting):
             asked = [Asked(prompts[i], answers[i]) for i in batch]

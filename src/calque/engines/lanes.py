@@ -1,0 +1,175 @@
+"""Prompts answered and scored side by side on a CPU: each core runs its own, in place of all cores sharing the products of one.
+
+A step's products are too small for two cores: with two lanes of full batches on two cores 1.5M parameters wrote 1.2 to 1.3 times as
+many tokens a second and scored 1.4 to 1.5 times as many choices (benchmarks/generation.py, `calque, one lane`). Prompts are dealt to
+lanes once and for all, so that nobody's neighbours depend on which thread comes first. A model whose weights do not stay in the
+processor's cache would read them once for each lane: it has one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from itertools import pairwise
+from queue import SimpleQueue
+from threading import Event
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from calque.engines import Sampling
+from calque.engines.choosing import Asked, score_in_passes
+from calque.engines.decode import LOGITS, Decoder
+from calque.engines.form import layers_of
+from calque.engines.passes import Passes, common
+from calque.engines.products import onednn_is_faster
+
+T = TypeVar("T")
+
+MOST = 4  # lanes: more are not measured
+SMALL = 1 << 26  # bytes of weights of a model that has several lanes
+FEW = 8  # prompts of a lane, at least
+TOGETHER = 16  # prompts that share half of their tokens, at most, that are dealt as one
+STILL = {
+    "default",
+    "linear",
+    "llama3",
+    "yarn",
+}  # rotations that do not change with the places that are asked for
+
+
+class Lanes:
+    """Answers and scores by a model's decoder and passes, and by as many more of their kind as there are cores to use."""
+
+    def __init__(self, decoder: Decoder | None, passes: Passes, most: int = MOST) -> None:
+        self._passes = [passes]
+        self._decoders = [] if decoder is None else [decoder]
+        threads = torch.get_num_threads()
+        wanted = max(range(1, min(threads, most) + 1), key=lambda n: (threads // n * n, n))  # no core idle
+        if wanted > 1 and _may_have_several(decoder, passes):
+            self._passes += [_beside(passes) for _ in range(wanted - 1)]
+            self._decoders += [other.in_passes(own) for other in self._decoders for own in self._passes[1:]]
+
+    def answers(
+        self,
+        prompts: Sequence[list[int]],
+        max_new_tokens: int,
+        tokens_at_a_time: int,
+        sampling: Sampling | None,
+    ) -> Iterator[tuple[int, list[int]]]:
+        """As `Decoder.answers`, which there must be; `tokens_at_a_time` are a lane's."""
+        parts = self._dealt(prompts)
+
+        def work(decoder: Decoder, part: list[int]) -> Generator[tuple[int, list[int]]]:
+            own = [prompts[i] for i in part]
+            for place, ids in decoder.answers(own, max_new_tokens, tokens_at_a_time, sampling):
+                yield part[place], ids
+
+        return side_by_side([work(*pair) for pair in zip(self._decoders, parts, strict=False)])
+
+    def scores(self, asked: Sequence[Asked]) -> Iterator[tuple[int, tuple[float, ...]]]:
+        """As `score_in_passes`."""
+        parts = self._dealt([one.prompt for one in asked])
+
+        def work(passes: Passes, part: list[int]) -> Generator[tuple[int, tuple[float, ...]]]:
+            own = [asked[i] for i in part]
+            for place, found in score_in_passes(passes, own, LOGITS // len(parts)):
+                yield part[place], found
+
+        return side_by_side([work(*pair) for pair in zip(self._passes, parts, strict=False)])
+
+    def _dealt(self, prompts: Sequence[list[int]]) -> list[list[int]]:
+        """Which prompts are each lane's."""
+        several = layers_of(self._passes[0].model) is not None  # its modules are not for threads
+        return dealt(prompts, max(1, min(len(self._passes), len(prompts) // FEW)) if several else 1)
+
+
+def dealt(prompts: Sequence[list[int]], lanes: int) -> list[list[int]]:
+    """Places of prompts by lane, about as many tokens in each; those that begin alike stay together."""
+    order = sorted(range(len(prompts)), key=lambda i: prompts[i])
+    if lanes == 1:
+        return [order]
+    rows = [np.array(prompts[i]) for i in order]
+    groups = [order[:1]]
+    for (one, other), i in zip(pairwise(rows), order[1:], strict=True):
+        if len(groups[-1]) < TOGETHER and 2 * common(one, other) >= len(other):
+            groups[-1].append(i)
+        else:
+            groups.append([i])
+    sizes = [sum(len(prompts[i]) for i in group) for group in groups]
+    parts: list[list[int]] = [[] for _ in range(lanes)]
+    loads = [0] * lanes
+    for at in sorted(range(len(groups)), key=lambda at: (-sizes[at], at)):
+        lane = loads.index(min(loads))
+        parts[lane] += groups[at]
+        loads[lane] += sizes[at]
+    return parts
+
+
+def side_by_side(works: Sequence[Generator[T]]) -> Generator[T]:
+    """What generators give, as it comes, each run by a thread of its own with its share of torch's threads.
+
+    What one raises ends all, and so does whoever stops reading. One runs as it is.
+    """
+    if len(works) == 1:
+        yield from works[0]
+        return
+    threads = torch.get_num_threads()
+    found: SimpleQueue[tuple[T] | BaseException | None] = SimpleQueue()
+    stopped = Event()
+
+    def drive(work: Generator[T]) -> None:
+        try:
+            with closing(work):
+                for one in work:
+                    if stopped.is_set():
+                        break
+                    found.put((one,))
+            found.put(None)
+        except BaseException as error:  # noqa: BLE001 (it is raised where it is read)
+            found.put(error)
+
+    share = max(1, threads // len(works))
+    try:
+        with ThreadPoolExecutor(len(works), initializer=torch.set_num_threads, initargs=(share,)) as pool:
+            try:
+                for work in works:
+                    pool.submit(drive, work)
+                running = len(works)
+                while running:
+                    one = found.get()
+                    if isinstance(one, BaseException):
+                        raise one
+                    if one is None:
+                        running -= 1
+                    else:
+                        yield one[0]
+            finally:
+                stopped.set()
+    finally:
+        torch.set_num_threads(threads)  # the workers' number would be that of threads to come
+
+
+def _may_have_several(decoder: Decoder | None, passes: Passes) -> bool:
+    """Whether all that lanes would run is ours and keeps nothing of a step, and the weights are few.
+
+    Where products are switched by a setting of the whole process (`products.py`), threads would switch one another's.
+    """
+    model = passes.model
+    size = sum(p.numel() * p.element_size() for p in model.parameters())
+    return (
+        model.device.type == "cpu"
+        and size <= SMALL
+        and not onednn_is_faster()
+        and passes.by_weights
+        and (decoder is None or decoder.by_weights)
+        and getattr(model.base_model.rotary_emb, "rope_type", "") in STILL
+    )
+
+
+def _beside(passes: Passes) -> Passes:
+    other = Passes(passes.model)
+    other.room, other.by_weights = passes.room, passes.by_weights
+    return other
