@@ -47,7 +47,7 @@ test: check
 test-all: check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
-# Hours on two cores; the peers (benchmarks/requirements.txt) go into an environment of their own.
+# An hour or two on two cores; the peers (benchmarks/requirements.txt) go into an environment of their own.
 benchmarks: .bench/.ready
 	.bench/bin/python benchmarks/all.py --page docs/speed-tables.md
 

@@ -2,7 +2,7 @@
 
     python benchmarks/all.py [--only tuning vocabulary] [--quick] [--out benchmarks/results] [--page FILE]
 
-Each runs with its defaults, one after the other; on two cores all of them take some hours, `--quick` some minutes, with
+One after the other; on two cores all of them take an hour or two, `--quick` some minutes, with
 sizes that show that they run and nothing else. What fails is told and does not end the rest. With `--only` the page keeps
 what the others gave before; each tells when it ran and how busy the machine was. Those that need files
 (contamination, harness, identification; references.py) or a GPU (gpu.sh) are started by hand.
@@ -22,33 +22,51 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-# Name: script, options, options in quick.
+ONE_STEP = ["--repeats", "1", "--steps", "1", "--examples-per-step", "4"]
+FEW_TOKENS = ["--repeats", "1", "--prompts", "8", "--tokens", "8"]
+# Name: script, options, options in quick. What takes hours by a script's defaults takes fewer steps, prompts or contenders here.
 BENCHMARKS: dict[str, tuple[str, list[str], list[str]]] = {
-    **{
-        f"tuning-{size}": (
-            "tuning.py",
-            ["--size", size],
-            ["--repeats", "1", "--steps", "1", "--examples-per-step", "4"],
-        )
-        for size in ("1.5M", "10M", "60M-lora", "long")
-    },
-    "pacing": ("pacing.py", [], ["--repeats", "1", "--steps", "1", "--examples-per-step", "4"]),
-    "vocabulary": ("vocabulary.py", [], ["--vocabularies", "8192", "--rows", "2"]),
-    "generation-1.5M": (
-        "generation.py",
-        ["--size", "1.5M"],
-        ["--repeats", "1", "--prompts", "8", "--tokens", "8"],
-    ),
+    "tuning-1.5M": ("tuning.py", ["--size", "1.5M", "--steps", "3"], ONE_STEP),
+    "tuning-10M": ("tuning.py", ["--size", "10M", "--steps", "2"], ONE_STEP),
+    "tuning-60M-lora": ("tuning.py", ["--size", "60M-lora", "--steps", "2"], ONE_STEP),
+    "tuning-long": ("tuning.py", ["--size", "long", "--steps", "2", "--repeats", "1"], ONE_STEP),
+    "pacing": ("pacing.py", ["--repeats", "3"], ONE_STEP),
+    "generation-1.5M": ("generation.py", ["--size", "1.5M"], FEW_TOKENS),
     "generation-10M": (
         "generation.py",
-        ["--size", "10M"],
-        ["--repeats", "1", "--prompts", "8", "--tokens", "8"],
+        ["--size", "10M", "--prompts", "64", "--tokens", "64", "--repeats", "1"],
+        FEW_TOKENS,
+    ),
+    "vocabulary": (
+        "vocabulary.py",
+        ["--vocabularies", "8192", "262144", "--contenders", "calque", "whole", "trainer"],
+        ["--vocabularies", "8192", "--rows", "2"],
+    ),
+    "vocabulary-torch": (
+        "vocabulary.py",
+        ["--vocabularies", "8192", "262144", "--rows", "4", "--contenders", "calque", "torch"],
+        ["--vocabularies", "8192", "--rows", "2"],
     ),
     "startup": ("startup.py", [], ["--repeats", "1"]),
-    "products": ("products.py", [], ["--prompts", "8", "--tokens", "8"]),
     "encoding": ("encoding.py", [], ["--sizes", "1000"]),
-    "data": ("data.py", [], ["--sizes", "2000"]),
-    "passages": ("passages.py", [], ["--sizes", "500"]),
+    "pairs": ("data.py", ["--tasks", "pairs"], ["--sizes", "2000"]),
+    "instructions": (
+        "data.py",
+        ["--tasks", "instructions", "--sizes", "10000", "100000"],
+        ["--sizes", "2000"],
+    ),
+    "instructions-1M": (
+        "data.py",
+        ["--tasks", "instructions", "--sizes", "1000000", "--contenders", "calque"],
+        ["--sizes", "2000"],
+    ),
+    "passages": ("passages.py", ["--sizes", "3000", "10000"], ["--sizes", "500"]),
+    "passages-1M": (
+        "passages.py",
+        ["--sizes", "100000", "1000000", "--contenders", "calque"],
+        ["--sizes", "500"],
+    ),
+    "products": ("products.py", [], ["--prompts", "8", "--tokens", "8"]),
 }
 
 
