@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import platform
+import shlex
 import subprocess
 import sys
 import time
@@ -24,14 +25,38 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 ONE_STEP = ["--repeats", "1", "--steps", "1", "--examples-per-step", "4"]
 FEW_TOKENS = ["--repeats", "1", "--prompts", "8", "--tokens", "8"]
+MAIN = "calque, one lane;trainer, padded;trl"
 # Name: script, options, options in quick. What takes hours by a script's defaults takes fewer steps, prompts or contenders here.
 BENCHMARKS: dict[str, tuple[str, list[str], list[str]]] = {
     "tuning-1.5M": ("tuning.py", ["--size", "1.5M", "--steps", "3"], ONE_STEP),
-    "tuning-10M": ("tuning.py", ["--size", "10M", "--steps", "2"], ONE_STEP),
-    "tuning-60M-lora": ("tuning.py", ["--size", "60M-lora", "--steps", "2"], ONE_STEP),
-    "tuning-long": ("tuning.py", ["--size", "long", "--steps", "2", "--repeats", "1"], ONE_STEP),
-    "pacing": ("pacing.py", ["--repeats", "3"], ONE_STEP),
-    "generation-1.5M": ("generation.py", ["--size", "1.5M"], FEW_TOKENS),
+    "tuning-10M": ("tuning.py", ["--size", "10M", "--steps", "2", "--only", MAIN], ONE_STEP),
+    "tuning-60M-lora": ("tuning.py", ["--size", "60M-lora", "--steps", "2", "--only", MAIN], ONE_STEP),
+    "tuning-long": (
+        "tuning.py",
+        ["--size", "long", "--steps", "2", "--repeats", "1", "--only", MAIN],
+        ONE_STEP,
+    ),
+    "tuning-10M-packed": (
+        "tuning.py",
+        ["--size", "10M", "--steps", "2", "--repeats", "1", "--only", "trl, packed"],
+        ONE_STEP,
+    ),
+    "tuning-60M-lora-packed": (
+        "tuning.py",
+        ["--size", "60M-lora", "--steps", "2", "--repeats", "1", "--only", "trl, packed"],
+        ONE_STEP,
+    ),
+    "pacing": ("pacing.py", ["--repeats", "3", "--steps", "3"], ONE_STEP),
+    "generation-1.5M": (
+        "generation.py",
+        ["--size", "1.5M", "--only", "calque;generate, batch 64;ctranslate2"],
+        FEW_TOKENS,
+    ),
+    "generation-1.5M-others": (
+        "generation.py",
+        ["--size", "1.5M", "--repeats", "1", "--only", "generate, batch 1;continuous batching"],
+        FEW_TOKENS,
+    ),
     "generation-10M": (
         "generation.py",
         ["--size", "10M", "--prompts", "64", "--tokens", "64", "--repeats", "1"],
@@ -124,7 +149,7 @@ def run(name: str, quick: bool, folder: Path) -> dict[str, Any]:
     )
     figures = json.loads(out.read_text(encoding="utf-8")) if out.is_file() else None
     return {
-        "command": f"python benchmarks/{' '.join(command)}",
+        "command": f"python benchmarks/{shlex.join(command)}",
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "load": round(load, 1),
         "minutes": round((time.perf_counter() - began) / 60, 1),
