@@ -49,6 +49,10 @@ def test_but_not_all_in_one_lane_where_all_begin_alike() -> None:
     assert [len(part) for part in dealt(prompts, 2)] == [2 * TOGETHER, 2 * TOGETHER]
 
 
+def test_no_lane_is_empty_where_a_few_begin_alike() -> None:
+    assert [len(part) for part in dealt([[1] * 20] * TOGETHER, 2)] == [TOGETHER // 2, TOGETHER // 2]
+
+
 @given(st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=5), max_size=40), st.integers(1, 4))
 def test_each_prompt_is_dealt_once(prompts: list[list[int]], lanes: int) -> None:
     parts = dealt(prompts, lanes)

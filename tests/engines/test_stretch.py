@@ -148,3 +148,28 @@ def test_the_last_layer_keeps_keys_of_all_tokens() -> None:
     for (keys, values), layer in zip(found, wanted.layers, strict=True):
         torch.testing.assert_close(keys, layer.keys)
         torch.testing.assert_close(values, layer.values)
+
+
+def test_a_row_alone_in_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no mask: fused attention is causal, and the last layer's tokens see what is before them."""
+    model = model_of(LlamaConfig)
+    row = np.array(STEM)
+    with torch.inference_mode():
+        wanted = model(torch.tensor([row.tolist()])).logits[0, -3:]
+        for most in (stretch.MOST, 0):
+            monkeypatch.setattr(stretch, "MOST", most)
+            passes = passes_of(model)
+            passes.stretch = stretch.stretch_of(model)
+            found, which, _ = passes.run([row], 0, [3])
+            torch.testing.assert_close(found[torch.from_numpy(which[0])], wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_what_is_not_read_to_its_end_leaves_nothing_behind() -> None:
+    model = model_of(LlamaConfig)
+    passes = passes_of(model, 10)
+    asked = [Asked([*STEM, 60 + i], [[5]]) for i in range(4)]
+    with torch.inference_mode():
+        scoring = score_in_passes(passes, asked, 1 << 27)
+        next(scoring)
+        scoring.close()  # type: ignore[attr-defined]
+    assert not len(passes.trunk.ids)

@@ -12,6 +12,7 @@ import pytest
 from calque.engines import Completion
 from calque.errors import DataError
 from calque.evaluation.asked import items_of
+from calque.evaluation.benchmarks import benchmark_of
 from calque.evaluation.evaluate import evaluate
 from calque.evaluation.items import Item
 from calque.evaluation.scores import Score
@@ -91,6 +92,11 @@ def test_xnli_in_its_three_forms(tmp_path: Path) -> None:
         items_of("xnli", [test], "en")
     (tmp_path / "test-labels.txt").write_text("neutral\nentailment\n", encoding="utf-8")
     assert [item.golds for item in reasons("xnli", test, "en")[0]] == [("B",), ("A",)]
+    beside = benchmark_of("xnli").beside  # an evaluation depends on them too
+    assert (beside(test), beside(tmp_path / "elsewhere" / "test.tsv")) == (
+        (tmp_path / "test-labels.txt",),
+        (),
+    )
     whole = put(
         tmp_path / "xnli.test.tsv",
         ["language", "gold_label", "sentence1_binary_parse", "sentence1", "sentence2"],

@@ -158,18 +158,33 @@ def test_a_glance_reads_no_more_than_the_first_rows(project: Path, monkeypatch: 
     monkeypatch.setattr(trial, "AT_FIRST", 60)  # 20 for each of three parts
     monkeypatch.setattr(trial, "FEWEST", 1)
     rows = json.loads((project / "instructions.it.json").read_text(encoding="utf-8"))
-    rows[:20] = [{"instruction": "Di'", "output": ""}] * 20
+    rows[:19] = [{"instruction": "Di'", "output": ""}] * 19
     (project / "instructions.it.json").write_text(json.dumps(rows), encoding="utf-8")
     found = glance(project, "demonstrate.translations.count=25", "systems.x-alpaca.mix.x-instructions=30")
     assert found[2:5] == [
         "part en-instructions-en: of the first 20 rows of instructions.en.json 20 can be used",
-        "part x-instructions-it: of the first 20 rows of instructions.it.json 0 can be used, 20 × empty_response",
+        "part x-instructions-it: of the first 20 rows of instructions.it.json 1 can be used, 19 × empty_response",
         "    empty_response, the first: instructions.it.json, row 1: line 1: field 'output' is empty",
     ]
     assert "part translations-it: of the first 20 rows of pairs.tsv 20 can be used" in found
     assert found[-1] == LEFT.format("the rows behind the first, ")
     monkeypatch.setattr(trial, "AT_FIRST", 72)
     assert "part translations-it: 24 rows of pairs.tsv can be used; 12 are taken" in glance(project)
+
+
+def test_a_glance_that_finds_no_row_looks_at_all(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "AT_FIRST", 15)
+    monkeypatch.setattr(trial, "FEWEST", 1)
+    file = project / "instructions.it.json"
+    rows = json.loads(file.read_text(encoding="utf-8"))
+    bad = [{"instruction": "Di'", "output": ""}] * 5
+    file.write_text(json.dumps(bad + rows[5:]), encoding="utf-8")
+    assert any(
+        re.match(r"part x-instructions-it: 19 rows .*, 5 × empty_response", line) for line in glance(project)
+    )
+    file.write_text(json.dumps(bad * 5), encoding="utf-8")
+    with pytest.raises(RecipeError, match=r"no row can be used \(25 × empty_response\)"):
+        glance(project)
 
 
 def test_what_was_found_in_order_is_told_again_without_looking(

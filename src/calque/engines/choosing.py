@@ -37,10 +37,12 @@ def score_in_passes(
     """(place in `asked`, log-likelihoods in nats of its answers), as passes end; `logits` are held at a time at most."""
     order = sorted(range(len(asked)), key=lambda i: asked[i].prompt)
     rows = [_rows(asked[i]) for i in order]
-    for begin, end, trunk in passes.cut(rows, logits):
-        found = _in_one_pass(passes, [asked[i] for i in order[begin:end]], rows[begin:end], trunk)
-        yield from zip(order[begin:end], found, strict=True)
-    passes.forget()
+    try:
+        for begin, end, trunk in passes.cut(rows, logits):
+            found = _in_one_pass(passes, [asked[i] for i in order[begin:end]], rows[begin:end], trunk)
+            yield from zip(order[begin:end], found, strict=True)
+    finally:
+        passes.forget()  # weights may change before the next scores
 
 
 def _rows(one: Asked) -> Rows:

@@ -130,21 +130,25 @@ class Decoder:
         run apart, more of them at a time.
         """
         self.step = step_of(self.model) if self.by_weights else None  # of the weights that it has now
-        order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
-        while order:
-            longest = len(prompts[order[0]]) + max_new_tokens
-            like = [i for i in order if 4 * (len(prompts[i]) + max_new_tokens) >= longest]
-            order = order[len(like) :]
+        try:
+            order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
+            while order:
+                longest = len(prompts[order[0]]) + max_new_tokens
+                like = [i for i in order if 4 * (len(prompts[i]) + max_new_tokens) >= longest]
+                order = order[len(like) :]
+                if self.passes is not None:
+                    like = alike_together(prompts, like)
+                stems = stems_of([prompts[i] for i in like]) if self.shares else []
+                lengths = [len(prompts[i]) for i in like]
+                cache = self._cache(lengths, stems, max_new_tokens, tokens_at_a_time)
+                drawing = None if sampling is None else Drawing(sampling, (), self.model.device)
+                by_prompt = dict(zip(like, stems, strict=True)) if stems else {}
+                yield from self._run(
+                    [(i, prompts[i]) for i in like], max_new_tokens, cache, drawing, by_prompt
+                )
+        finally:
             if self.passes is not None:
-                like = alike_together(prompts, like)
-            stems = stems_of([prompts[i] for i in like]) if self.shares else []
-            lengths = [len(prompts[i]) for i in like]
-            cache = self._cache(lengths, stems, max_new_tokens, tokens_at_a_time)
-            drawing = None if sampling is None else Drawing(sampling, (), self.model.device)
-            by_prompt = dict(zip(like, stems, strict=True)) if stems else {}
-            yield from self._run([(i, prompts[i]) for i in like], max_new_tokens, cache, drawing, by_prompt)
-        if self.passes is not None:
-            self.passes.forget()
+                self.passes.forget()  # weights may change before the next answers
 
     def _cache(self, lengths: list[int], stems: Sequence[Stem], more: int, tokens_at_a_time: int) -> Columns:
         """Room for prompts of these lengths and `more` tokens behind each, as many at a time as there is room for."""

@@ -83,18 +83,20 @@ class Lanes:
     def _dealt(self, prompts: Sequence[list[int]]) -> list[list[int]]:
         """Which prompts are each lane's."""
         several = layers_of(self._passes[0].model) is not None  # its modules are not for threads
-        return dealt(prompts, max(1, min(len(self._passes), len(prompts) // FEW)) if several else 1)
+        most = min(len(self._passes), torch.get_num_threads(), len(prompts) // FEW)
+        return dealt(prompts, max(1, most) if several else 1)
 
 
 def dealt(prompts: Sequence[list[int]], lanes: int) -> list[list[int]]:
-    """Places of prompts by lane, about as many tokens in each; those that begin alike stay together."""
+    """Places of prompts by lane, about as many tokens in each; those that begin alike stay together, unless a lane had none."""
     order = sorted(range(len(prompts)), key=lambda i: prompts[i])
     if lanes == 1:
         return [order]
     rows = [np.array(prompts[i]) for i in order]
     groups = [order[:1]]
+    most = min(TOGETHER, -(-len(prompts) // lanes))
     for (one, other), i in zip(pairwise(rows), order[1:], strict=True):
-        if len(groups[-1]) < TOGETHER and 2 * common(one, other) >= len(other):
+        if len(groups[-1]) < most and 2 * common(one, other) >= len(other):
             groups[-1].append(i)
         else:
             groups.append([i])

@@ -49,8 +49,6 @@ class Stretch:
             embedded = self.model.embed_tokens(ids[None])
             turn = turn_of(self.model.rotary_emb, embedded, places[None])
             hidden = embedded[0]
-            if mask is None:
-                mask = hidden.new_full((len(ids), len(ids)), float("-inf")).triu_(1)
             for i, layer in enumerate(self.layers):
                 query, key, value = heads_of(layer, layer.before(hidden))
                 heads = query.shape[1]
@@ -60,7 +58,8 @@ class Stretch:
                     both[:, heads:].transpose(0, 1)[None], value.transpose(0, 1)[None], i
                 )
                 if i == len(self.layers) - 1:
-                    query, hidden, mask = query[kept], hidden[kept], mask[kept]
+                    mask = _before(kept, len(ids), hidden.dtype) if mask is None else mask[kept]
+                    query, hidden = query[kept], hidden[kept]
                 heard = attend(query, keys[0], values[0], mask, layer.scaling)
                 hidden = thought(layer, layer.heard(hidden, heard))
             hidden = self.model.norm(hidden[None])
@@ -70,20 +69,37 @@ class Stretch:
 
 
 def attend(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor, scaling: float
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None, scaling: float
 ) -> torch.Tensor:
-    """[tokens, heads × size] of queries [tokens, heads, size] to keys and values [groups, all keys, size]."""
+    """[tokens, heads × size] of queries [tokens, heads, size] to keys and values [groups, all keys, size].
+
+    Without a mask [tokens, all keys] each sees itself and what is before it.
+    """
     tokens, heads, size = query.shape
     groups, together = len(key), heads // len(key)
-    if tokens * len(mask[0]) > MOST or query.dtype != torch.float32:
+    if heads * tokens * key.shape[1] > MOST or query.dtype != torch.float32:
         query = query.transpose(0, 1)[None]
         found = functional.scaled_dot_product_attention(
-            query, key[None], value[None], mask, scale=scaling, enable_gqa=together > 1
+            query,
+            key[None],
+            value[None],
+            mask,
+            is_causal=mask is None,
+            scale=scaling,
+            enable_gqa=together > 1,
         )
         return found[0].transpose(0, 1).flatten(1)
+    if mask is None:
+        mask = _before(torch.arange(tokens), tokens, query.dtype)
     scores = torch.bmm(
         (query.transpose(0, 1) * scaling).reshape(groups, together * tokens, size), key.transpose(1, 2)
     )
     scores = scores.view(heads, tokens, -1).add_(mask)
     weights = torch.softmax(scores, dim=-1).view(groups, together * tokens, -1)
     return torch.bmm(weights, value).view(heads, tokens, -1).transpose(0, 1).flatten(1)
+
+
+def _before(places: torch.Tensor, keys: int, dtype: torch.dtype) -> torch.Tensor:
+    """[places, keys]: minus infinity where a key stands behind the place."""
+    later = torch.arange(keys)[None] > places[:, None]
+    return torch.zeros(later.shape, dtype=dtype).masked_fill_(later, float("-inf"))

@@ -62,7 +62,7 @@ class Benchmark:
     shown as an example; `examples` are (pattern, replacement) that make the path of the benchmark's own file of examples of one
     that is asked, and `examples_by_group` gives every group its own.
     A folder given in place of files stands for its files with that `ending`, or for those in one of `folders`. Where
-    `form` is None the questions are asked as they stand.
+    `form` is None the questions are asked as they stand. `beside` are other files that are read with one.
     """
 
     name: str
@@ -83,3 +83,4 @@ class Benchmark:
     examples_by_group: bool = False
     pooled: Callable[[str], tuple[Pooled, ...]] = lambda _language: ()
     answer_language: Callable[[Sequence[Path], str], str] = lambda _files, language: language
+    beside: Callable[[Path], tuple[Path, ...]] = lambda _file: ()

@@ -102,5 +102,6 @@ XNLI = Benchmark(
     ending=".tsv",
     chooses="texts",
     writes=False,
+    beside=lambda path: tuple(filter(Path.is_file, (path.parent / LABEL_FILE,))),
     examples=((r"/test-(\w+)\.tsv", r"/dev-\1.tsv"), (r"/xnli\.test\.tsv", "/xnli.dev.tsv")),
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 from calque.corpora.json_rows import read_json
@@ -96,6 +97,9 @@ class Trial:
         folder.mkdir()
         after = {name: self.scratch / name for name in step.after}
         counts = step.carry_out(Work(folder, after, self.workshop, unheard, trial=True, most=most))
+        if "first" in counts and not counts["kept"]:  # a file of another form, or one that only begins badly
+            rmtree(folder)
+            return self._looked(step, by_name, None)
         self._made.add(step.name)
         return Looked(counts, list(_lines(step, counts, folder)))
 

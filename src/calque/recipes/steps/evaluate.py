@@ -105,13 +105,15 @@ class Evaluate:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The benchmark's files, those of its examples, and a template of one's own."""
+        """The benchmark's files, those of its examples, what is read with them, and a template of one's own."""
         from calque.evaluation.benchmarks import benchmark_of
         from calque.evaluation.source import gather
 
         made = benchmark_of(self.benchmark.name)
         asked = gather(self.benchmark.files, made.ending, made.folders)
-        return (*asked, *self.shots.sources(made, asked), *template_files(self.template))
+        read = (*asked, *self.shots.sources(made, asked))
+        beside = dict.fromkeys(file for path in read for file in made.beside(path))
+        return (*read, *beside, *template_files(self.template))
 
     @property
     def after(self) -> tuple[str, ...]:
