@@ -163,10 +163,17 @@ def page(result: dict[str, Any]) -> str:
     """The tables as Markdown."""
     about = result["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+    missing = [name for name in BENCHMARKS if name not in result["benchmarks"]]
     lines = [
         "# Speed: all figures",
         "",
-        "Made by `make benchmarks`; what the figures mean, and which goals they miss, stands in [speed.md](speed.md).",
+        "Made by `make benchmarks`, in one call or in several; what the figures mean, and which goals they miss, stands in",
+        "[speed.md](speed.md). "
+        + (
+            f"**Not on this page, for they did not run: {', '.join(missing)}.**"
+            if missing
+            else "All of them ran."
+        ),
         "Load is the number of processes that ran or waited in the minute before.",
         "",
         f"{about['cpu']}, {about['cores']} cores. Python {about['python']}, {versions}.",

@@ -30,6 +30,14 @@ SIZES: dict[str, Any] = {
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
 }
+FORMS: list[tuple[type[PretrainedConfig], dict[str, Any]]] = [
+    (LlamaConfig, {}),
+    (LlamaConfig, {"attention_bias": True, "mlp_bias": True, "head_dim": 16, "hidden_act": "gelu"}),
+    (LlamaConfig, {"num_key_value_heads": 4, "tie_word_embeddings": True}),
+    (MistralConfig, {"sliding_window": None}),
+    (Qwen2Config, {}),
+    (Qwen3Config, {"head_dim": 16}),
+]
 PROMPTS = [[3 + (7 * i + 5 * j) % 190 for j in range(2 + 5 * i)] for i in range(6)]
 
 
@@ -63,17 +71,7 @@ def alone(model: Any) -> dict[int, list[int]]:
     return written
 
 
-@pytest.mark.parametrize(
-    ("form", "options"),
-    [
-        (LlamaConfig, {}),
-        (LlamaConfig, {"attention_bias": True, "mlp_bias": True, "head_dim": 16, "hidden_act": "gelu"}),
-        (LlamaConfig, {"num_key_value_heads": 4, "tie_word_embeddings": True}),
-        (MistralConfig, {"sliding_window": None}),
-        (Qwen2Config, {}),
-        (Qwen3Config, {"head_dim": 16}),
-    ],
-)
+@pytest.mark.parametrize(("form", "options"), FORMS)
 def test_answers_by_the_weights_are_greedy(
     form: type[PretrainedConfig], options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

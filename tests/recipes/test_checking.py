@@ -228,6 +228,7 @@ def test_large_files_are_not_read_to_find_them_in_memory(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     memory = tmp_path / "memory"
+    monkeypatch.setattr("calque.recipes.hashes.SETTLED_NS", -1)  # files just written are learnt too
     list(check(str(project / "recipe.yaml"), [], everything=True, memory=memory))
     (memory / "hashes.json").unlink()
     monkeypatch.setattr(checking, "LARGEST", 10)
@@ -292,3 +293,18 @@ def imported(*words: str, project: Path) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-c", code, *words],
         cwd=project, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False,
     )  # fmt: skip
+
+
+def test_what_is_read_beside_a_benchmark_is_not_forgotten(project: Path, tmp_path: Path) -> None:
+    (project / "nli").mkdir()
+    labels = project / "nli" / "test-labels.txt"
+    for language in ("en", "it"):
+        (project / "nli" / f"test-{language}.tsv").write_text(
+            "Il cane dorme.\tIl cane riposa.\n", encoding="utf-8"
+        )
+    labels.write_text("entailment\n", encoding="utf-8")
+    words, memory = [f"evaluate.xnli={project}/nli/test-{{language}}.tsv"], tmp_path / "memory"
+    assert "benchmark xnli in it: 1 questions" in glance(project, *words, memory=memory)
+    labels.unlink()
+    with pytest.raises(RecipeError, match="its rows have no labels"):
+        glance(project, *words, memory=memory)

@@ -17,6 +17,8 @@ import torch
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from calque.engines.products import products_of
+
 MODEL = {"embed_tokens", "layers", "norm", "rotary_emb"}
 LAYER = {"input_layernorm", "self_attn", "post_attention_layernorm", "mlp"}
 ATTENTION = {"q_proj", "k_proj", "v_proj", "o_proj"}
@@ -49,7 +51,6 @@ class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
 class Layer:
     """One layer, its modules taken apart."""
 
-    attention: Any  # the module
     before: Product  # the norm before attention
     query: Product
     key: Product
@@ -63,6 +64,15 @@ class Layer:
     up: Product
     activation: Product
     thought: Sum  # what the gated product adds
+
+
+class ByWeights:
+    """A model of the form that runs by these layers."""
+
+    def __init__(self, causal: Any, layers: list[Layer]) -> None:
+        self.model, self.head = causal.base_model, causal.get_output_embeddings()
+        self.layers = layers
+        self.products = products_of(causal)
 
 
 def layers_of(causal: Any) -> list[Layer] | None:
@@ -123,7 +133,6 @@ def _taken_apart(layer: Any) -> Layer:
     attention, mlp = layer.self_attn, layer.mlp
     norms = (_norm(attention.q_norm), _norm(attention.k_norm)) if hasattr(attention, "q_norm") else None
     return Layer(
-        attention,
         _norm(layer.input_layernorm),
         _product(attention.q_proj),
         _product(attention.k_proj),

@@ -1,7 +1,7 @@
 """Prompts answered and scored side by side on a CPU: each core runs its own, in place of all cores sharing the products of one.
 
-A step's products are too small for two cores: with two lanes of full batches on two cores 1.5M parameters wrote 1.2 to 1.3 times as
-many tokens a second and scored 1.4 to 1.5 times as many choices (benchmarks/generation.py, `calque, one lane`). Prompts are dealt to
+A step's products are too small for two cores: with two lanes on two cores 1.5M parameters wrote 1.08 times as many tokens a
+second and scored 1.65 times as many choices (docs/speed-tables.md, `calque, one lane`). Prompts are dealt to
 lanes once and for all, so that nobody's neighbours depend on which thread comes first. A model whose weights do not stay in the
 processor's cache would read them once for each lane: it has one.
 """
@@ -11,20 +11,19 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from itertools import pairwise
 from queue import SimpleQueue
 from threading import Event
 from typing import TypeVar
 
-import numpy as np
 import torch
 
 from calque.engines import Sampling
 from calque.engines.choosing import Asked, score_in_passes
 from calque.engines.decode import LOGITS, Decoder
 from calque.engines.form import layers_of
-from calque.engines.passes import Passes, common
+from calque.engines.passes import Passes
 from calque.engines.products import onednn_is_faster
+from calque.engines.stems import groups_alike
 
 T = TypeVar("T")
 
@@ -32,12 +31,8 @@ MOST = 4  # lanes: more are not measured
 SMALL = 1 << 26  # bytes of weights of a model that has several lanes
 FEW = 8  # prompts of a lane, at least
 TOGETHER = 16  # prompts that share half of their tokens, at most, that are dealt as one
-STILL = {
-    "default",
-    "linear",
-    "llama3",
-    "yarn",
-}  # rotations that do not change with the places that are asked for
+# Rotations that do not change with the places that are asked for.
+STILL = {"default", "linear", "llama3", "yarn"}
 
 
 class Lanes:
@@ -46,8 +41,7 @@ class Lanes:
     def __init__(self, decoder: Decoder | None, passes: Passes, most: int = MOST) -> None:
         self._passes = [passes]
         self._decoders = [] if decoder is None else [decoder]
-        threads = torch.get_num_threads()
-        wanted = max(range(1, min(threads, most) + 1), key=lambda n: (threads // n * n, n))  # no core idle
+        wanted = without_idle(torch.get_num_threads(), most)
         if wanted > 1 and _may_have_several(decoder, passes):
             self._passes += [_beside(passes) for _ in range(wanted - 1)]
             self._decoders += [other.in_passes(own) for other in self._decoders for own in self._passes[1:]]
@@ -87,19 +81,16 @@ class Lanes:
         return dealt(prompts, max(1, most) if several else 1)
 
 
+def without_idle(threads: int, most: int) -> int:
+    """As many lanes of equally many threads, `most` at most, as leave the fewest threads without work."""
+    return max(range(1, min(threads, most) + 1), key=lambda n: (threads // n * n, n))
+
+
 def dealt(prompts: Sequence[list[int]], lanes: int) -> list[list[int]]:
     """Places of prompts by lane, about as many tokens in each; those that begin alike stay together, unless a lane had none."""
-    order = sorted(range(len(prompts)), key=lambda i: prompts[i])
     if lanes == 1:
-        return [order]
-    rows = [np.array(prompts[i]) for i in order]
-    groups = [order[:1]]
-    most = min(TOGETHER, -(-len(prompts) // lanes))
-    for (one, other), i in zip(pairwise(rows), order[1:], strict=True):
-        if len(groups[-1]) < most and 2 * common(one, other) >= len(other):
-            groups[-1].append(i)
-        else:
-            groups.append([i])
+        return [sorted(range(len(prompts)), key=lambda i: prompts[i])]
+    groups = groups_alike(prompts, range(len(prompts)), min(TOGETHER, -(-len(prompts) // lanes)))
     sizes = [sum(len(prompts[i]) for i in group) for group in groups]
     parts: list[list[int]] = [[] for _ in range(lanes)]
     loads = [0] * lanes

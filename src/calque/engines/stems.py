@@ -51,18 +51,24 @@ def stems_of(prompts: Sequence[Sequence[int]]) -> list[Stem]:
 
 
 def alike_together(prompts: Sequence[list[int]], which: Sequence[int]) -> list[int]:
-    """Prompts that share half of their tokens or more with the next one together, and these groups in falling length."""
-    order = sorted(which, key=lambda i: prompts[i])
+    """Prompts that begin alike together, and these groups in falling length."""
+    groups = groups_alike(prompts, which)
+    groups.sort(key=lambda group: -max(len(prompts[i]) for i in group))
+    return [i for group in groups for i in group]
+
+
+def groups_alike(
+    prompts: Sequence[list[int]], which: Sequence[int], most: int | None = None
+) -> list[list[int]]:
+    """Prompts in order, in groups (of `most`) in which each shares half of its tokens or more with the one before."""
     groups: list[list[int]] = []
-    for i in order:
-        before = prompts[groups[-1][-1]] if groups else []
-        alike = common(np.array(before), np.array(prompts[i]))
-        if groups and 2 * alike >= len(prompts[i]):
+    for i in sorted(which, key=lambda i: prompts[i]):
+        before = prompts[groups[-1][-1]] if groups and len(groups[-1]) != most else []
+        if before and 2 * common(np.array(before), np.array(prompts[i])) >= len(prompts[i]):
             groups[-1].append(i)
         else:
             groups.append([i])
-    groups.sort(key=lambda group: -max(len(prompts[i]) for i in group))
-    return [i for group in groups for i in group]
+    return groups
 
 
 class Stems:

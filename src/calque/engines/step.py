@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from calque.engines.columns import Columns, attend
-from calque.engines.form import Layer, heads_of, layers_of, rotated, thought, turn_of
-from calque.engines.products import fast_products, products_in_place, products_of
+from calque.engines.form import ByWeights, Layer, heads_of, layers_of, rotated, thought, turn_of
+from calque.engines.products import fast_products, products_in_place
 
 
 def step_of(causal: Any) -> Step | None:
@@ -18,13 +18,11 @@ def step_of(causal: Any) -> Step | None:
     return None if layers is None else Step(causal, layers)
 
 
-class Step:
+class Step(ByWeights):
     """One token of every row; see `step_of`."""
 
     def __init__(self, causal: Any, layers: list[Layer]) -> None:
-        self.model, self.head = causal.base_model, causal.get_output_embeddings()
-        self.layers = layers
-        self.products = products_of(causal)
+        super().__init__(causal, layers)
         self.in_place = products_in_place if self.products is fast_products else nullcontext
 
     def __call__(self, newest: torch.Tensor, places: torch.Tensor, cache: Columns) -> torch.Tensor:

@@ -11,12 +11,11 @@ import torch
 from torch.nn import functional
 from transformers.cache_utils import Cache
 
-from calque.engines.form import Layer, heads_of, layers_of, rotated, thought, turn_of
-from calque.engines.products import fast_products, products_of
+from calque.engines.form import ByWeights, heads_of, layers_of, rotated, thought, turn_of
+from calque.engines.products import fast_products
 
-MOST = (
-    1 << 22
-)  # scores of a head that are held at a time: 16 MB in fp32; beyond it torch's fused attention runs
+# Scores of all heads that are held at a time: 16 MB in fp32; beyond it torch's fused attention runs.
+MOST = 1 << 22
 
 
 def stretch_of(causal: Any) -> Stretch | None:
@@ -25,13 +24,8 @@ def stretch_of(causal: Any) -> Stretch | None:
     return None if layers is None else Stretch(causal, layers)
 
 
-class Stretch:
+class Stretch(ByWeights):
     """Tokens of one row, behind those of a cache; see `stretch_of`."""
-
-    def __init__(self, causal: Any, layers: list[Layer]) -> None:
-        self.model, self.head = causal.base_model, causal.get_output_embeddings()
-        self.layers = layers
-        self.products = products_of(causal)
 
     def __call__(
         self,
@@ -54,6 +48,8 @@ class Stretch:
                 heads = query.shape[1]
                 both = rotated(torch.cat((query, key), dim=1), turn)
                 query = both[:, :heads]
+                if mask is None and _fits(heads, len(ids), len(ids), query.dtype):
+                    mask = _before(torch.arange(len(ids)), len(ids), query.dtype)  # once for all layers
                 keys, values = cache.update(
                     both[:, heads:].transpose(0, 1)[None], value.transpose(0, 1)[None], i
                 )
@@ -73,11 +69,11 @@ def attend(
 ) -> torch.Tensor:
     """[tokens, heads × size] of queries [tokens, heads, size] to keys and values [groups, all keys, size].
 
-    Without a mask [tokens, all keys] each sees itself and what is before it.
+    Without a mask [tokens, all keys] each sees itself and what is before it, by torch's fused attention.
     """
     tokens, heads, size = query.shape
     groups, together = len(key), heads // len(key)
-    if heads * tokens * key.shape[1] > MOST or query.dtype != torch.float32:
+    if mask is None or not _fits(heads, tokens, key.shape[1], query.dtype):
         query = query.transpose(0, 1)[None]
         found = functional.scaled_dot_product_attention(
             query,
@@ -89,14 +85,17 @@ def attend(
             enable_gqa=together > 1,
         )
         return found[0].transpose(0, 1).flatten(1)
-    if mask is None:
-        mask = _before(torch.arange(tokens), tokens, query.dtype)
     scores = torch.bmm(
         (query.transpose(0, 1) * scaling).reshape(groups, together * tokens, size), key.transpose(1, 2)
     )
     scores = scores.view(heads, tokens, -1).add_(mask)
     weights = torch.softmax(scores, dim=-1).view(groups, together * tokens, -1)
     return torch.bmm(weights, value).view(heads, tokens, -1).transpose(0, 1).flatten(1)
+
+
+def _fits(heads: int, tokens: int, keys: int, dtype: torch.dtype) -> bool:
+    """Whether plain products are the faster way, and their scores few enough."""
+    return heads * tokens * keys <= MOST and dtype == torch.float32
 
 
 def _before(places: torch.Tensor, keys: int, dtype: torch.dtype) -> torch.Tensor:

@@ -15,7 +15,7 @@ from calque.recipes.steps import Step
 from calque.recipes.steps.encode import template_files, template_settings
 from calque.recipes.steps.judge import JudgeKnown
 from calque.recipes.steps.workshop import Workshop
-from calque.recipes.told import told_before, without_key, writes_elsewhere
+from calque.recipes.told import told_before, without_key, written_elsewhere
 from calque.recipes.trial import Trial
 
 LARGEST = 50_000_000  # bytes of a file that a glance reads to find it among those that were read before
@@ -69,7 +69,7 @@ def check(
 def _left(trial: Trial, steps: Sequence[Step]) -> Iterator[str]:
     """A line on what a glance leaves, and what does it."""
     left = [what for kind, what in LEFT.items() if kind in trial.left]
-    if "passages" in trial.left and writes_elsewhere(steps):
+    if "passages" in trial.left and written_elsewhere(steps):
         left.append("what it costs to have instructions written")
     if left:
         yield f"not looked at: {', '.join(left)}; calque check --all does, and calque run before it tunes or asks anything"

@@ -35,7 +35,7 @@ def without_key(steps: Iterable[object]) -> list[Problem]:
 
 def told_of_writing(steps: Iterable[object], counts: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """A line for the model that writes instructions in place of a generator; none before the passages are there."""
-    writing = _written_elsewhere(steps)
+    writing = written_elsewhere(steps)
     if writing and all(step.after[0] in counts for step in writing):
         expected = [step.expected(counts[step.after[0]]) for step in writing]
         generator = writing[0].generator
@@ -43,12 +43,8 @@ def told_of_writing(steps: Iterable[object], counts: Mapping[str, Mapping[str, A
             yield told(f"engine {generator.name} writes instructions", expected, generator.model)
 
 
-def writes_elsewhere(steps: Iterable[object]) -> bool:
-    """Whether instructions are written by another model, so that their cost hangs on the passages."""
-    return bool(_written_elsewhere(steps))
-
-
-def _written_elsewhere(steps: Iterable[object]) -> list[Generate]:
+def written_elsewhere(steps: Iterable[object]) -> list[Generate]:
+    """The steps whose instructions another model writes, so that their cost hangs on the passages."""
     return [step for step in steps if isinstance(step, Generate) and isinstance(step.generator, Other)]
 
 

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
+from calque.engines.lanes import without_idle
 from calque.tuning.batch import Rows
 from calque.tuning.dropout import RowDropout, how_drawn
 from calque.tuning.forward import ResponseLoss
@@ -40,7 +41,7 @@ class Lanes:
         self._lanes = [first]
         self._threads = torch.get_num_threads()
         wanted = min(self._threads, MOST, most, 1 + _fitting(first)) if device.type == "cpu" else 1
-        wanted = max(range(1, wanted + 1), key=lambda n: (self._threads // n * n, n))  # no core idle
+        wanted = without_idle(self._threads, wanted)
         drawn = how_drawn(first, partial(_probed, first)) if device.type == "cpu" else "otherwise"
         self._by_rows = drawn == "by rows"
         if wanted > 1 and drawn != "otherwise" and all(type(p) is nn.Parameter for p in first.parameters()):
