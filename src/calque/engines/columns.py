@@ -1,10 +1,8 @@
-"""Keys and values of the rows being answered, and the attention of one new token to them.
+"""Keys and values of the rows being answered.
 
 The newest token of every row stands in the same column, so that a step writes one column in place, whatever the rows'
 lengths; a row's oldest token stands where its length says, and a mask hides what lies before. Rows leave and enter at
-any column. Keys are stored with the tokens innermost: the product of one query with all keys then runs over contiguous
-memory, and takes two thirds of the time (4 heads of 24, fp32, one core). `scaled_dot_product_attention` for one query
-takes up to four times what the two batched products take, on a CPU; on a GPU it stays.
+any column. Neighbours that begin late are a part of their own, whose hidden columns are not read (`one_token.py`).
 """
 
 from __future__ import annotations
@@ -17,20 +15,22 @@ from transformers.cache_utils import Cache
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from calque.engines.attention import out_of_the_ordinary, register
+from calque.engines.one_token import SHARED, Part, attend, parted
 from calque.engines.products import products_in_place
 
 if TYPE_CHECKING:
     from calque.engines.stems import Stems
 
 NAME = "calque_one_token"
-SHARED = "_calque_shared"  # what keys carry: the stems of their rows, and of which layer they are
+LEAST = 1 << 14  # numbers of keys that are worth another product
 
 
 class Columns(Cache):  # type: ignore[misc]
     """A cache of transformers' for `rows` rows in `width` columns, of which [first, end) are in use.
 
     No row that enters is longer than `longest`, or than those that are in; `width` is more than that, and than any row becomes.
-    With `stems` the columns hold what is a row's own, behind its stem.
+    With `stems` the columns hold what is a row's own, behind its stem. Where heads share keys, `tokens_last` has these with the
+    tokens innermost: products of several queries with keys are then up to four times as fast, and those of one are slower.
     """
 
     def __init__(
@@ -41,8 +41,13 @@ class Columns(Cache):  # type: ignore[misc]
         device: torch.device,
         longest: int = 0,
         stems: Stems | None = None,
+        *,
+        tokens_last: bool = False,
     ) -> None:
         super().__init__(layers=[])
+        self.tokens_last = (
+            tokens_last and device.type == "cpu"
+        )  # the kernels of a GPU want the size innermost
         self.stems = stems
         self.longest = longest
         self.rows, self.width = rows, width
@@ -50,6 +55,7 @@ class Columns(Cache):  # type: ignore[misc]
         self.values: list[torch.Tensor] = []  # each [rows, groups, width, size]
         self.hidden = torch.full((rows, 1, 1, width), float("-inf"), dtype=dtype, device=device)
         self.starts: list[int] = []  # the first column of each row, of which there are now so many
+        self.parts: list[Part] = []  # all of these rows
         self.first = self.end = 0
 
     def update(
@@ -94,7 +100,7 @@ class Columns(Cache):  # type: ignore[misc]
         for row, length in enumerate(lengths, start=n):
             self.starts.append(self.end - length)
             self._unhide(row)
-        self.first = min(self.starts)
+        self._stand()
 
     def keep(self, rows: list[int]) -> list[int]:
         """Let all rows go but `rows` (rising). The last move into free places; returns which now stands where."""
@@ -110,7 +116,7 @@ class Columns(Cache):  # type: ignore[misc]
             for tensor in (*self.keys, *self.values, self.hidden):
                 tensor[to] = tensor[of]
         self.starts = [self.starts[row] for row in standing]
-        self.first = min(self.starts, default=0)
+        self._stand()
         if self.stems is not None:
             self.stems.keep(standing)
         return standing
@@ -119,11 +125,17 @@ class Columns(Cache):  # type: ignore[misc]
         for keys, values in layers:
             _, groups, _, size = keys.shape
             _, _, _, value_size = values.shape
-            if keys.device.type == "cpu":
+            if self.tokens_last:
                 self.keys.append(keys.new_zeros(self.rows, groups, size, self.width))
-            else:  # the kernels of a GPU want the size innermost
+            else:
                 self.keys.append(keys.new_zeros(self.rows, groups, self.width, size).transpose(2, 3))
             self.values.append(values.new_zeros(self.rows, groups, self.width, value_size))
+
+    def _stand(self) -> None:
+        """Find out where the columns in use begin, for all rows and for those of each part."""
+        self.first = min(self.starts, default=0)
+        numbers = self.keys[0].shape[1] * self.keys[0].shape[2]
+        self.parts = parted([start - self.first for start in self.starts], max(1, LEAST // numbers))
 
     def _unhide(self, row: int) -> None:
         self.hidden[row, ..., : self.starts[row]] = float("-inf")
@@ -168,32 +180,6 @@ def one_token_attention(
         return output, None
     with products_in_place():
         return attend(query, key, value, attention_mask, scaling), None
-
-
-def attend(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    mask: torch.Tensor,
-    scaling: float | None,
-) -> torch.Tensor:
-    """The same of one token on a CPU: query [rows, heads, 1, size]; returns [rows, 1, heads, size]."""
-    shared: tuple[Stems, int] | None = getattr(key, SHARED, None)
-    rows, heads, _, size = query.shape
-    groups, columns = key.shape[1], key.shape[2]
-    together = heads // groups  # heads that share keys and values
-    query = query.reshape(rows * groups, together, size) * (scaling if scaling is not None else size**-0.5)
-    scores = torch.bmm(query, key.transpose(2, 3).flatten(0, 1)).view(rows, groups, together, columns)
-    if shared is not None:
-        stems, layer = shared
-        scores = torch.cat((stems.scores(layer, query.view(rows, groups, together, size)), scores), dim=-1)
-    scores.add_(mask)
-    weights = torch.softmax(scores, dim=-1)
-    own = weights[..., -columns:].reshape(rows * groups, together, columns)
-    output = torch.bmm(own, value.flatten(0, 1)).view(rows, groups, together, -1)
-    if shared is not None:
-        output = output + stems.sums(layer, weights[..., :-columns])
-    return output.view(rows, 1, heads, -1)
 
 
 def install() -> None:

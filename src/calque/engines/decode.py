@@ -101,7 +101,7 @@ class Decoder:
 
     def _agree(self, stems: Stems | None = None, which: Sequence[Stem] = ()) -> set[str] | None:
         """The operations of a step where rows get those logits, else none."""
-        cache = Columns(2, 9, self.model.dtype, self.model.device, stems=stems)
+        cache = self._columns(2, 9, 0, stems)
         size = self.model.config.get_text_config().vocab_size
         prompts = [[i % size for i in range(3, 3 + length)] for length in (7, 4)]
         found = [self._enter(cache, prompts, which)]
@@ -160,7 +160,13 @@ class Decoder:
         rows = min(max(1, int(tokens_at_a_time / (max(lengths) + more + shared))), len(lengths))
         width = max(lengths) + more + SPARE
         parted = Stems(rows, longest) if stems else None
-        return Columns(rows, width, self.model.dtype, self.model.device, max(lengths), parted)
+        return self._columns(rows, width, max(lengths), parted)
+
+    def _columns(self, rows: int, width: int, longest: int, stems: Stems | None) -> Columns:
+        model, heads = self.model, self.model.config.get_text_config()
+        number = getattr(heads, "num_attention_heads", 1)
+        shared = getattr(heads, "num_key_value_heads", number) != number
+        return Columns(rows, width, model.dtype, model.device, longest, stems, tokens_last=shared)
 
     def _run(
         self,

@@ -26,7 +26,8 @@ NORMS = {"q_norm", "k_norm"}
 GATED = {"gate_proj", "up_proj", "down_proj", "act_fn"}
 COMPUTED = "add add_ bmm cos embedding gelu linear mean mul mul_ neg pow relu rsqrt silu sin softmax"
 MOVED = """
-    alias cat clone contiguous copy_ detach_ dropout expand flatten lift_fresh reshape select slice squeeze to transpose unsqueeze view
+    alias cat clone contiguous copy_ detach detach_ dropout expand flatten lift_fresh reshape resolve_conj resolve_neg
+    select slice squeeze to transpose unsqueeze view
 """
 OPERATIONS = {f"aten::{name}" for name in (COMPUTED + MOVED).split()}  # of the form
 Product = Callable[[torch.Tensor], torch.Tensor]

@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 
-from calque.engines.columns import Columns, attend
+from calque.engines.columns import Columns
 from calque.engines.form import ByWeights, Layer, heads_of, layers_of, rotated, thought, turn_of
+from calque.engines.one_token import attend
 from calque.engines.products import fast_products, products_in_place
 
 
@@ -54,4 +55,4 @@ class Step(ByWeights):
         both = rotated(torch.cat((query, key), dim=1), turn)
         keys, values = cache.update(both[:, heads:, None], value[:, :, None], i)
         with self.in_place():
-            return attend(both[:, :heads, None], keys, values, mask, layer.scaling).flatten(1)
+            return attend(both[:, :heads, None], keys, values, mask, layer.scaling, cache.parts).flatten(1)
