@@ -18,7 +18,6 @@ from calque.engines.choosing import Asked
 from calque.engines.decode import make_decoder
 from calque.engines.lanes import FEW, TOGETHER, Lanes, dealt, side_by_side
 from calque.engines.passes import make_passes
-from calque.engines.products import onednn_is_faster
 
 PROMPTS = [[3 + (7 * i + 5 * j) % 190 for j in range(2 + (5 * i) % 17)] for i in range(4 * FEW)]
 
@@ -61,9 +60,6 @@ def test_each_prompt_is_dealt_once(prompts: list[list[int]], lanes: int) -> None
 
 
 @pytest.mark.usefixtures("two_threads")
-@pytest.mark.skipif(
-    onednn_is_faster(), reason="one lane where products are switched by a setting of the whole process"
-)
 def test_two_lanes_answer_as_one() -> None:
     model = model_of(LlamaConfig)
     two, one = lanes_of(model, 2), lanes_of(model, 1)

@@ -96,3 +96,20 @@ def test_the_probe_finds_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.Tensor, "__matmul__", rounded)
     assert not products._are_fp32()
     assert SETTINGS.fp32_precision == "none"
+
+
+@pytest.mark.parametrize("laid_out", [False, True])
+@torch.inference_mode()
+def test_products_without_the_setting_are_those_of_fp32(*, laid_out: bool) -> None:
+    """bf16 keeps 8 bits: 1 + 2⁻¹² would be 1."""
+    if not products._is_by_itself():
+        pytest.skip("this torch has no such products")
+    weight = torch.full((48, 64), 1.0)
+    weight[:, 1:] = 0.0
+    rows, there = torch.full((41, 64), 1 + 2**-12), torch.ones(41, 48)
+    wanted = torch.full((41, 48), 1 + 2**-12)
+    bias = torch.ones(48)
+    assert torch.equal(products.linear(weight, None, laid_out=laid_out)(rows), wanted)
+    assert torch.equal(products.linear(weight, bias, laid_out=laid_out)(rows[:3]), wanted[:3] + 1)
+    assert torch.equal(products.linear_sum(weight, laid_out=laid_out)(there, rows), wanted + 1)
+    assert SETTINGS.fp32_precision in ("none", "ieee")

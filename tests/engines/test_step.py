@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from transformers import (
 )
 from transformers.models.llama.modeling_llama import LlamaMLP
 
+from calque.engines import products
 from calque.engines.decode import Decoder, make_decoder
+from calque.engines.form import needs_no_setting
 from calque.engines.passes import make_passes
 from calque.engines.step import step_of
 
@@ -87,6 +90,24 @@ def test_answers_by_the_weights_are_greedy(
     assert greedy(made) == wanted
 
 
+@pytest.mark.parametrize("small", [False, True])
+@pytest.mark.parametrize(("form", "options"), FORMS)
+def test_answers_by_onednn_are_greedy(
+    form: type[PretrainedConfig], options: dict[str, Any], *, small: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the processor: as where oneDNN is faster, its weights laid out or as they are."""
+    if not products._is_by_itself():
+        pytest.skip("this torch has no such products")
+    monkeypatch.setattr(products, "onednn_is_faster", lambda: True)
+    monkeypatch.setattr(products, "WIDE", 0)
+    monkeypatch.setattr("calque.engines.form.is_small", lambda _: small)
+    model = model_of(form, **options)
+    made = decoder(model)
+    assert made.by_weights
+    assert needs_no_setting(model)
+    assert greedy(made) == alone(model)
+
+
 def test_in_bf16_too() -> None:
     assert decoder(model_of(LlamaConfig).bfloat16()).by_weights
 
@@ -95,7 +116,7 @@ def test_what_computes_something_else_goes_by_its_modules() -> None:
     """Granite's parts have Llama's names; it multiplies what a layer adds."""
     model = model_of(GraniteConfig, residual_multiplier=0.5)
     made = decoder(model)
-    assert step_of(model) is not None
+    assert step_of(model, nullcontext) is not None
     assert not made.by_weights
     assert greedy(made) == alone(model)
 
@@ -146,7 +167,7 @@ def test_steps_go_by_the_weights_that_there_are_now() -> None:
     adapted = get_peft_model(model, adapter).eval()
     for parameter in adapted.parameters():
         parameter.data = parameter.data * 1.5
-    assert step_of(model) is not None
+    assert step_of(model, nullcontext) is not None
     changed()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -126,7 +127,7 @@ def test_the_last_layer_keeps_keys_of_all_tokens() -> None:
     """Answers go on from them, though the pass computed the last hidden states of few."""
     model = model_of(LlamaConfig)
     passes = passes_of(model)
-    passes.stretch = stretch.stretch_of(model)
+    passes.stretch = stretch.stretch_of(model, nullcontext)
     row = np.array(STEM[:12])
     with torch.inference_mode():
         passes.run([row], 0, [1])
@@ -146,7 +147,7 @@ def test_a_row_alone_in_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
         for most in (stretch.MOST, 0):
             monkeypatch.setattr(stretch, "MOST", most)
             passes = passes_of(model)
-            passes.stretch = stretch.stretch_of(model)
+            passes.stretch = stretch.stretch_of(model, nullcontext)
             found, which, _ = passes.run([row], 0, [3])
             torch.testing.assert_close(found[torch.from_numpy(which[0])], wanted, rtol=1e-4, atol=1e-4)
 

@@ -95,7 +95,7 @@ class Decoder:
         if self.passes is not None and self.model.device.type == "cpu":
             with suppress(RuntimeError):  # an attention that is out of the ordinary
                 self.shares = self._agree(Stems(2, 3), [Stem(0, 3), Stem(0, 3)]) is not None
-        self.step = step_of(self.model) if operations <= OPERATIONS else None
+        self.step = step_of(self.model, self.products) if operations <= OPERATIONS else None
         self.by_weights = self.step is not None and self._agree() is not None
         return True
 
@@ -129,7 +129,9 @@ class Decoder:
         `tokens_at_a_time` bounds rows × (prompt and answer); prompts of less than a quarter of the room of the longest
         run apart, more of them at a time.
         """
-        self.step = step_of(self.model) if self.by_weights else None  # of the weights that it has now
+        self.step = (
+            step_of(self.model, self.products) if self.by_weights else None
+        )  # of the weights that it has now
         try:
             order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
             while order:

@@ -10,6 +10,7 @@ called as they are.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ import torch
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from calque.engines.products import products_of
+from calque.engines.products import fast_products, is_wide, linear, linear_sum, runs_by_itself
 
 MODEL = {"embed_tokens", "layers", "norm", "rotary_emb"}
 LAYER = {"input_layernorm", "self_attn", "post_attention_layernorm", "mlp"}
@@ -30,7 +31,9 @@ MOVED = """
     select slice squeeze to transpose unsqueeze view
 """
 OPERATIONS = {f"aten::{name}" for name in (COMPUTED + MOVED).split()}  # of the form
+SMALL = 1 << 26  # bytes of weights, up to which a copy of them is laid out for steps
 Product = Callable[[torch.Tensor], torch.Tensor]
+Products = Callable[[], AbstractContextManager[None]]
 Sum = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
@@ -68,22 +71,43 @@ class Layer:
 
 
 class ByWeights:
-    """A model of the form that runs by these layers."""
+    """A model of the form that runs by these layers, what is not plain products in these `products`."""
 
-    def __init__(self, causal: Any, layers: list[Layer]) -> None:
-        self.model, self.head = causal.base_model, causal.get_output_embeddings()
-        self.layers = layers
-        self.products = products_of(causal)
+    def __init__(
+        self, causal: Any, layers: list[Layer], products: Products, *, laid_out: bool = False
+    ) -> None:
+        self.model, self.layers, self.products = causal.base_model, layers, products
+        self._head = _head(causal.get_output_embeddings(), laid_out=laid_out and is_small(causal))
+
+    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        """[rows, vocabulary] of hidden states [rows, width]."""
+        return self._head(self.model.norm(hidden[None]))[0]
 
 
-def layers_of(causal: Any) -> list[Layer] | None:
-    """The layers of a model as it is now, or none where its modules are not those of the form, or it is not on a CPU."""
+def layers_of(causal: Any, *, laid_out: bool = False) -> list[Layer] | None:
+    """The layers of a model as it is now, or none where its modules are not those of the form, or it is not on a CPU.
+
+    Those of a small model may be `laid_out` for products of few rows, at the cost of a copy.
+    """
     model = causal.base_model
     if causal.device.type != "cpu" or _parts(model) != MODEL or causal.get_output_embeddings() is None:
         return None
     if not (_is_bare(causal) and _is_bare(model) and all(map(_has_the_form, model.layers))):
         return None
-    return [_taken_apart(layer) for layer in model.layers]
+    laid_out = laid_out and is_small(causal)
+    return [_taken_apart(layer, wide=is_wide(causal), laid_out=laid_out) for layer in model.layers]
+
+
+def is_small(causal: Any) -> bool:
+    """Whether a model's weights are few."""
+    size: int = sum(p.numel() * p.element_size() for p in causal.parameters())
+    return size <= SMALL
+
+
+def needs_no_setting(causal: Any) -> bool:
+    """Whether the head runs by itself, where the layers are taken apart: all else does without the faster products."""
+    head = causal.get_output_embeddings()
+    return _is_plain(head) and runs_by_itself(head.weight)
 
 
 def heads_of(layer: Layer, hidden: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -130,23 +154,29 @@ def _has_the_form(layer: Any) -> bool:
     )
 
 
-def _taken_apart(layer: Any) -> Layer:
+def _taken_apart(layer: Any, *, wide: bool, laid_out: bool) -> Layer:
+    def product(module: Any) -> Product:
+        return _product(module, wide=wide, laid_out=laid_out)
+
+    def added(module: Any) -> Sum:
+        return _sum(module, wide=wide, laid_out=laid_out)
+
     attention, mlp = layer.self_attn, layer.mlp
     norms = (_norm(attention.q_norm), _norm(attention.k_norm)) if hasattr(attention, "q_norm") else None
     return Layer(
         _norm(layer.input_layernorm),
-        _product(attention.q_proj),
-        _product(attention.k_proj),
-        _product(attention.v_proj),
+        product(attention.q_proj),
+        product(attention.k_proj),
+        product(attention.v_proj),
         norms,
         attention.head_dim,
         attention.scaling,
-        _sum(attention.o_proj),
+        added(attention.o_proj),
         _norm(layer.post_attention_layernorm),
-        _product(mlp.gate_proj),
-        _product(mlp.up_proj),
+        product(mlp.gate_proj),
+        product(mlp.up_proj),
         mlp.act_fn,
-        _sum(mlp.down_proj),
+        added(mlp.down_proj),
     )
 
 
@@ -155,20 +185,30 @@ def _norm(module: Any) -> Product:
     return lambda hidden: torch.rms_norm(hidden, shape, weight, eps)
 
 
-def _product(module: Any) -> Product:
+def _head(module: Any, *, laid_out: bool) -> Product:
+    """A vocabulary is wide, however narrow the model."""
+    product = _product(module, wide=True, laid_out=laid_out)
+    return product if _is_plain(module) and runs_by_itself(module.weight) else fast_products()(product)
+
+
+def _product(module: Any, *, wide: bool, laid_out: bool) -> Product:
     if not _is_plain(module):
         called: Product = module
         return called
     weight, bias = module.weight, module.bias
+    if wide and runs_by_itself(weight):
+        return linear(weight, bias, laid_out=laid_out)
     return lambda hidden: functional.linear(hidden, weight, bias)
 
 
-def _sum(module: Any) -> Sum:
+def _sum(module: Any, *, wide: bool, laid_out: bool) -> Sum:
     """A product added to what there is."""
     if _is_plain(module) and module.bias is None:
+        if wide and runs_by_itself(module.weight):
+            return linear_sum(module.weight, laid_out=laid_out)
         weight = module.weight.t()
         return lambda hidden, found: torch.addmm(hidden, found, weight)
-    product = _product(module)
+    product = _product(module, wide=wide, laid_out=laid_out)
     return lambda hidden, found: hidden + product(found)
 
 

@@ -10,17 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, nullcontext
 from queue import SimpleQueue
 from threading import Event
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
 from calque.engines import Sampling
 from calque.engines.choosing import Asked, score_in_passes
 from calque.engines.decode import LOGITS, Decoder
-from calque.engines.form import layers_of
+from calque.engines.form import is_small, layers_of, needs_no_setting
 from calque.engines.passes import Passes
 from calque.engines.products import onednn_is_faster
 from calque.engines.stems import groups_alike
@@ -28,7 +28,6 @@ from calque.engines.stems import groups_alike
 T = TypeVar("T")
 
 MOST = 4  # lanes: more are not measured
-SMALL = 1 << 26  # bytes of weights of a model that has several lanes
 FEW = 8  # prompts of a lane, at least
 TOGETHER = 16  # prompts that share half of their tokens, at most, that are dealt as one
 # Rotations that do not change with the places that are asked for.
@@ -44,7 +43,11 @@ class Lanes:
         wanted = without_idle(torch.get_num_threads(), most)
         if wanted > 1 and _may_have_several(decoder, passes):
             self._passes += [_beside(passes) for _ in range(wanted - 1)]
-            self._decoders += [other.in_passes(own) for other in self._decoders for own in self._passes[1:]]
+            self._decoders += [one.in_passes(own) for one in self._decoders for own in self._passes[1:]]
+            for passes in self._passes:
+                passes.products = nullcontext  # threads would switch one another's
+            for decoder in self._decoders:
+                decoder.products = nullcontext
 
     def answers(
         self,
@@ -76,7 +79,7 @@ class Lanes:
 
     def _dealt(self, prompts: Sequence[list[int]]) -> list[list[int]]:
         """Which prompts are each lane's."""
-        several = layers_of(self._passes[0].model) is not None  # its modules are not for threads
+        several = _is_for_threads(self._passes[0].model)
         most = min(len(self._passes), torch.get_num_threads(), len(prompts) // FEW)
         return dealt(prompts, max(1, most) if several else 1)
 
@@ -146,20 +149,21 @@ def side_by_side(works: Sequence[Generator[T]]) -> Generator[T]:
 
 
 def _may_have_several(decoder: Decoder | None, passes: Passes) -> bool:
-    """Whether all that lanes would run is ours and keeps nothing of a step, and the weights are few.
-
-    Where products are switched by a setting of the whole process (`products.py`), threads would switch one another's.
-    """
+    """Whether all that lanes would run is ours and keeps nothing of a step, and the weights are few."""
     model = passes.model
-    size = sum(p.numel() * p.element_size() for p in model.parameters())
     return (
         model.device.type == "cpu"
-        and size <= SMALL
-        and not onednn_is_faster()
+        and is_small(model)
+        and _is_for_threads(model)
         and passes.by_weights
         and (decoder is None or decoder.by_weights)
         and getattr(model.base_model.rotary_emb, "rope_type", "") in STILL
     )
+
+
+def _is_for_threads(model: Any) -> bool:
+    """Whether nothing but weights runs, which its modules may be more than, and no setting of the whole process."""
+    return layers_of(model) is not None and (not onednn_is_faster() or needs_no_setting(model))
 
 
 def _beside(passes: Passes) -> Passes:

@@ -152,7 +152,9 @@ class Passes:
 
     def cut(self, asked: Sequence[Rows], logits: int) -> Iterator[tuple[int, int, int]]:
         """(first, end, trunk) of each pass over `asked` in their order, `logits` being how many of these there is room for."""
-        self.stretch = stretch_of(self.model) if self.by_weights else None  # of the weights that it has now
+        self.stretch = (
+            stretch_of(self.model, self.products) if self.by_weights else None
+        )  # of the weights that it has now
         alike = [0, *(common(a.rows[0], b.rows[0]) for a, b in pairwise(asked))]
         begin = trunk = 0
         while begin < len(asked):
@@ -261,7 +263,7 @@ def make_passes(model: Any) -> Passes | None:
     operations = _agree(passes)
     if operations is None:
         return None
-    passes.stretch = stretch_of(causal) if operations <= OPERATIONS | OF_PASSES else None
+    passes.stretch = stretch_of(causal, passes.products) if operations <= OPERATIONS | OF_PASSES else None
     passes.by_weights = passes.stretch is not None and _agree(passes) is not None
     passes.stretch = None
     return passes

@@ -19,6 +19,8 @@ import torch
 
 ONEDNN: Any = torch.backends.mkldnn  # its settings have no types
 WIDE = 192  # hidden size below which answering gains nothing: oneDNN makes code for each new shape of a batch
+OPERATIONS: Any = torch.ops.mkldnn
+FEW = 64  # rows for which weights are laid out
 EXACT = 1e-6  # of the longest vectors' product: bf16 would be a thousand times as far
 
 
@@ -41,10 +43,15 @@ def products_of(model: Any) -> Callable[[], AbstractContextManager[None]]:
     On one core of a Zen 5 oneDNN took a Llama of 96 × 6 layers from 3,518 tokens/s to 3,209, one of 272 × 9 from 949 to 1,114
     (benchmarks/products.py).
     """
+    return fast_products if is_wide(model) else nullcontext
+
+
+def is_wide(model: Any) -> bool:
+    """Whether a model gains from oneDNN in answering."""
     width = getattr(
         model.config.get_text_config(), "hidden_size", 0
     )  # a model's own code may call it otherwise
-    return fast_products if width >= WIDE else nullcontext
+    return bool(width >= WIDE)
 
 
 @contextmanager
@@ -52,6 +59,55 @@ def products_in_place() -> Iterator[None]:
     """Inside of `fast_products`, MKL's again: oneDNN copies what does not lie in one piece, as keys in use do not."""
     with _told("none") if onednn_is_faster() else nullcontext():
         yield
+
+
+def runs_by_itself(weight: torch.Tensor) -> bool:
+    """Whether oneDNN is the faster one for products with a weight and takes it without the setting: then threads may run beside one another."""
+    return weight.dtype == torch.float32 and onednn_is_faster() and _is_by_itself()
+
+
+def linear(
+    weight: torch.Tensor, bias: torch.Tensor | None, *, laid_out: bool
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The product of rows with a weight that `runs_by_itself`; one that is `laid_out` is copied, and is faster for few rows."""
+    weight = _laid_out(weight) if laid_out else weight.detach()
+    product = OPERATIONS._linear_pointwise
+    return lambda rows: product(rows, weight, bias, "none", [], "")
+
+
+def linear_sum(
+    weight: torch.Tensor, *, laid_out: bool
+) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """The same, added to what there is (first)."""
+    weight = _laid_out(weight) if laid_out else weight.detach()
+    product = OPERATIONS._linear_pointwise.binary
+    return lambda there, rows: product(rows, there, weight, None, "add")
+
+
+def _laid_out(weight: torch.Tensor) -> torch.Tensor:
+    found: torch.Tensor = OPERATIONS._reorder_linear_weight(weight.detach(), FEW)
+    return found
+
+
+@cache
+def _is_by_itself() -> bool:
+    """Whether torch has the operations that its compiler takes for layers, and they are fp32's."""
+    names = ("_linear_pointwise", "_reorder_linear_weight")
+    if not all(hasattr(OPERATIONS, name) for name in names):
+        return False
+    draw = torch.Generator().manual_seed(0)
+    rows, weight, there = (torch.randn(n, m, generator=draw) for n, m in ((41, 96), (256, 96), (41, 256)))
+    exact = rows.double() @ weight.double().t()
+    longest = rows.norm(dim=-1).max() * weight.norm(dim=-1).max()
+    with torch.no_grad():
+        return all(
+            float((found - exact).abs().max() / longest) <= EXACT
+            for laid_out in (False, True)
+            for found in (
+                linear(weight, None, laid_out=laid_out)(rows),
+                linear_sum(weight, laid_out=laid_out)(there, rows).double() - there.double(),
+            )
+        )
 
 
 @contextmanager

@@ -8,22 +8,22 @@ from typing import Any
 import torch
 
 from calque.engines.columns import Columns
-from calque.engines.form import ByWeights, Layer, heads_of, layers_of, rotated, thought, turn_of
+from calque.engines.form import ByWeights, Layer, Products, heads_of, layers_of, rotated, thought, turn_of
 from calque.engines.one_token import attend
 from calque.engines.products import fast_products, products_in_place
 
 
-def step_of(causal: Any) -> Step | None:
+def step_of(causal: Any, products: Products) -> Step | None:
     """The step of a model as it is now, or none where its modules are not those of the form, or it is not on a CPU."""
-    layers = layers_of(causal)
-    return None if layers is None else Step(causal, layers)
+    layers = layers_of(causal, laid_out=True)
+    return None if layers is None else Step(causal, layers, products)
 
 
 class Step(ByWeights):
     """One token of every row; see `step_of`."""
 
-    def __init__(self, causal: Any, layers: list[Layer]) -> None:
-        super().__init__(causal, layers)
+    def __init__(self, causal: Any, layers: list[Layer], products: Products) -> None:
+        super().__init__(causal, layers, products, laid_out=True)
         self.in_place = products_in_place if self.products is fast_products else nullcontext
 
     def __call__(self, newest: torch.Tensor, places: torch.Tensor, cache: Columns) -> torch.Tensor:
@@ -35,10 +35,7 @@ class Step(ByWeights):
             for i, layer in enumerate(self.layers):
                 heard = self._attention(i, layer.before(hidden), turn, cache, mask)
                 hidden = thought(layer, layer.heard(hidden, heard))
-            hidden = self.model.norm(hidden[:, None])
-        with fast_products():  # a vocabulary is wide, however narrow the model
-            logits: torch.Tensor = self.head(hidden)[:, -1]
-        return logits
+        return self.logits(hidden)
 
     def _attention(
         self,

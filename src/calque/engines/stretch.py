@@ -11,17 +11,16 @@ import torch
 from torch.nn import functional
 from transformers.cache_utils import Cache
 
-from calque.engines.form import ByWeights, heads_of, layers_of, rotated, thought, turn_of
-from calque.engines.products import fast_products
+from calque.engines.form import ByWeights, Products, heads_of, layers_of, rotated, thought, turn_of
 
 # Scores of all heads that are held at a time: 16 MB in fp32; beyond it torch's fused attention runs.
 MOST = 1 << 22
 
 
-def stretch_of(causal: Any) -> Stretch | None:
+def stretch_of(causal: Any, products: Products) -> Stretch | None:
     """The stretch of a model as it is now, or none where its modules are not those of the form, or it is not on a CPU."""
     layers = layers_of(causal)
-    return None if layers is None else Stretch(causal, layers)
+    return None if layers is None else Stretch(causal, layers, products)
 
 
 class Stretch(ByWeights):
@@ -58,10 +57,7 @@ class Stretch(ByWeights):
                     query, hidden = query[kept], hidden[kept]
                 heard = attend(query, keys[0], values[0], mask, layer.scaling)
                 hidden = thought(layer, layer.heard(hidden, heard))
-            hidden = self.model.norm(hidden[None])
-        with fast_products():  # a vocabulary is wide, however narrow the model
-            logits: torch.Tensor = self.head(hidden)[0]
-        return logits
+        return self.logits(hidden)
 
 
 def attend(
