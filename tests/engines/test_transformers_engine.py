@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Literal
 
 import pytest
 import torch
+from transformers import LlamaConfig
 
 from calque.engines.loading import ModelFiles, find_model, load_model, load_tokenizer
-from calque.engines.transformers_engine import TransformersEngine
+from calque.engines.transformers_engine import TransformersEngine, tokens_for
 from calque.prompts.encoding import make_encoder
 from calque.records import Demonstration, Message, Provenance
 from calque.tuning.adapt import load_tuned
@@ -204,3 +206,16 @@ def test_generation_says_nothing(foundry: Any, capfd: pytest.CaptureFixture[str]
     made.complete([ask("a"), ask("the dog")], max_new_tokens=3)
     made.choose([ask("a")], [("A", "B")])
     assert capfd.readouterr() == ("", "")
+
+
+def test_few_bytes_of_keys_and_values_have_more_room() -> None:
+    """A token of 2 layers of 64 has 1 kB of them; of 8 layers of 1,024 64 kB, 8,192 of which are half a gigabyte; of 6 layers of 512 24 kB."""
+
+    def room(layers: int, width: int, device: str = "cpu") -> int:
+        config = LlamaConfig(num_hidden_layers=layers, hidden_size=width)
+        return tokens_for(SimpleNamespace(config=config, device=torch.device(device), dtype=torch.float32))
+
+    assert (room(2, 64), room(8, 1024), room(6, 512)) == (32768, 16384, 2**29 // (24 << 10))
+    assert room(2, 64, "cuda") == 16384
+    alien = SimpleNamespace(get_text_config=SimpleNamespace)
+    assert tokens_for(SimpleNamespace(config=alien, device=torch.device("cpu"), dtype=torch.float32)) == 16384
