@@ -55,6 +55,7 @@ def test_chunks_are_the_whole_and_so_is_the_gradient(
     monkeypatch: pytest.MonkeyPatch, finish: Finish, frozen: bool, kind: str
 ) -> None:
     monkeypatch.setattr(module, "CHUNK", 3 * 50)  # 3 rows of logits at a time, and 2 at last
+    monkeypatch.setattr(module, "PIECE", 2 * 50)  # of which a CPU passes over 2 and 1
     torch.manual_seed(0)
     head = nn.Linear(8, 50).requires_grad_(not frozen)
     hidden, labels = torch.randn(11, 8) * 3, torch.randint(0, 50, (11,))
@@ -89,6 +90,18 @@ def test_losses_that_count_alike_have_the_same_gradient_at_once(
     torch.testing.assert_close(found[0], found[1])
     with torch.no_grad():
         assert not token_losses(head, hidden, labels, finish, alike=True).requires_grad
+
+
+def test_a_label_of_no_probability_has_its_loss() -> None:
+    """e to the power of -300 is nought in fp32; its logarithm is not."""
+    head = nn.Linear(1, 3, bias=False)
+    head.weight.data[:] = torch.tensor([[0.0], [300.0], [300.0]])
+    hidden = torch.ones(2, 1, requires_grad=True)
+    losses = token_losses(head, hidden, torch.tensor([0, 1]), Finish(), alike=True)
+    losses.sum().backward()
+    torch.testing.assert_close(losses, torch.tensor([300.0, 0.0]) + torch.tensor(2.0).log())
+    assert head.weight.grad is not None
+    assert head.weight.grad.flatten().tolist() == [-1.0, 0.0, 1.0]
 
 
 def test_losses_in_bf16_are_not_rounded_to_three_digits() -> None:

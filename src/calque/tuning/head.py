@@ -20,6 +20,7 @@ from torch.nn import functional
 from calque.tuning.batch import IGNORED
 
 CHUNK = 1 << 26  # logits at a time: 256 MB in fp32
+PIECE = 1 << 20  # of them that a CPU passes over at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +87,9 @@ class _Gradients:
         return cls(*(torch.zeros_like(part) if need and part is not None else None for part, need in pairs))
 
     def add(self, span: slice, gradient: torch.Tensor, rows: torch.Tensor, weight: torch.Tensor) -> None:
-        """Take in a chunk: its gradient by the head's output in fp32, and what went into the product."""
+        """Take in a chunk: its gradient by the head's output, and what went into the product."""
         if self.bias is not None:
-            self.bias += gradient.sum(0)
-        gradient = gradient.to(weight.dtype)
+            self.bias += gradient.sum(0, dtype=torch.float32)
         if self.hidden is not None:
             self.hidden[span] = gradient @ weight
         if self.weight is None:
@@ -120,11 +120,12 @@ class _Losses(torch.autograd.Function):
             used, added = weight.to(dtype), None if bias is None else bias.to(dtype)
             for span in _spans(len(labels), len(weight)):
                 rows = hidden[span].to(dtype)
-                logs, slope = _log_probabilities(rows, used, added, finish)
-                losses[span] = functional.nll_loss(logs, labels[span], ignore_index=IGNORED, reduction="none")
-                if needed is not None and any(needed):
-                    written.add(span, _gradient(logs, slope, labels[span], None, finish), rows, used)
-                del logs, slope  # before the next are made: two of a chunk's size stand at a time, not three
+                logits = functional.linear(rows, used, added)
+                wanted = needed is not None and any(needed)
+                losses[span] = _turned(logits, labels[span], finish, to_gradient=wanted)
+                if wanted:
+                    written.add(span, logits, rows, used)
+                del logits  # before the next are made
         kept = (written.hidden, written.weight, written.bias) if ctx.at_once else (hidden, weight, bias)
         ctx.save_for_backward(*kept, labels)
         return losses
@@ -141,43 +142,60 @@ class _Losses(torch.autograd.Function):
         used, added = weight.to(ctx.dtype), None if bias is None else bias.to(ctx.dtype)
         for span in _spans(len(labels), len(weight)):
             rows = hidden[span].to(ctx.dtype)
-            logs, slope = _log_probabilities(rows, used, added, ctx.finish)
-            gradient = _gradient(logs, slope, labels[span], upstream[span], ctx.finish)
-            written.add(span, gradient, rows, used)
-            del logs, slope, gradient
+            logits = functional.linear(rows, used, added)
+            _turned(logits, labels[span], ctx.finish, upstream[span])
+            written.add(span, logits, rows, used)
+            del logits
         return written.hidden, written.weight, written.bias, None, None, None, None
 
 
-def _spans(rows: int, vocabulary: int) -> Iterator[slice]:
-    size = max(1, CHUNK // vocabulary)
+def _spans(rows: int, vocabulary: int, size: int | None = None) -> Iterator[slice]:
+    size = max(1, (size or CHUNK) // vocabulary)
     return (slice(start, start + size) for start in range(0, rows, size))
 
 
-def _log_probabilities(
-    hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, finish: Finish
-) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """In fp32 [n, vocabulary]: the log of the softmax, and under a soft cap its derivative."""
-    logits = functional.linear(hidden, weight, bias).float()
-    if finish.times != finish.by:
-        logits.mul_(finish.times / finish.by)
-    if finish.cap is None:
-        return torch.log_softmax(logits, -1), None
-    bent = logits.div_(finish.cap).tanh_()
-    logs = torch.log_softmax(bent * finish.cap, -1)
-    return logs, bent.square_().neg_().add_(1)
-
-
-def _gradient(
-    logs: torch.Tensor,
-    slope: torch.Tensor | None,
+def _turned(
+    output: torch.Tensor,
     labels: torch.Tensor,
-    upstream: torch.Tensor | None,
     finish: Finish,
+    upstream: torch.Tensor | None = None,
+    *,
+    to_gradient: bool = True,
 ) -> torch.Tensor:
-    """The gradient of the losses by the head's output, each row times `upstream`; it takes the place of `logs`."""
-    idle = labels == IGNORED
-    gradient = logs.exp_()
-    gradient[torch.arange(len(labels), device=labels.device), labels.where(~idle, 0)] -= 1
-    row = (~idle).float() * (finish.times / finish.by)
-    gradient *= (row if upstream is None else row * upstream)[:, None]
-    return gradient if slope is None else gradient.mul_(slope)
+    """The losses [n] in fp32 behind the head's output [n, vocabulary], which is turned into their gradient, by `upstream` if given.
+
+    A piece at a time, which a CPU then finds in its cache at each pass.
+    """
+    on_cpu = output.device.type == "cpu"
+    losses = torch.empty(len(labels), dtype=torch.float32, device=output.device)
+    spans = list(_spans(len(labels), output.shape[1], PIECE if on_cpu else None))
+    piece = None if output.dtype == torch.float32 else output[spans[0]].to(torch.float32, copy=True)
+    for span in spans:
+        label = labels[span]
+        logits = output[span] if piece is None else piece[: len(label)].copy_(output[span])
+        idle = label == IGNORED
+        at = label.where(~idle, 0)[:, None]
+        factor = finish.times / finish.by
+        if factor != 1:
+            logits = logits * factor
+        slope = None
+        if finish.cap is not None:
+            bent = torch.tanh(logits / finish.cap)
+            logits, slope = bent * finish.cap, bent.square_().neg_().add_(1)
+        most, of_label = logits.amax(1), logits.gather(1, at)[:, 0]
+        chances = torch.softmax(logits, -1, out=logits if on_cpu else None)
+        # by the largest probability, which is no less than one by the vocabulary: the label's may be nought
+        losses[span] = (most - chances.amax(1).log() - of_label).where(~idle, 0)
+        if not to_gradient:
+            continue
+        chances.scatter_add_(1, at, chances.new_full(at.shape, -1))
+        weigh = None if upstream is None else upstream[span][:, None] * factor
+        if weigh is not None or factor != 1:
+            chances.mul_(factor if weigh is None else weigh)
+        if slope is not None:
+            chances.mul_(slope)
+        if not on_cpu or bool(idle.any()):  # asked for on a CPU alone: a GPU would be waited for
+            chances.masked_fill_(idle[:, None], 0)
+        if chances.data_ptr() != output[span].data_ptr():
+            output[span] = chances
+    return losses
