@@ -93,7 +93,7 @@ def test_losses_that_count_alike_have_the_same_gradient_at_once(
 
 
 def test_a_label_of_no_probability_has_its_loss() -> None:
-    """e to the power of -300 is nought in fp32; its logarithm is not."""
+    """Its probability is nought in fp32, the logarithm of it is not."""
     head = nn.Linear(1, 3, bias=False)
     head.weight.data[:] = torch.tensor([[0.0], [300.0], [300.0]])
     hidden = torch.ones(2, 1, requires_grad=True)

@@ -1,8 +1,8 @@
-"""Causal attention by plain batched products, for short rows on a CPU.
+"""Causal attention by plain batched products (`causal.py`), for short rows on a CPU.
 
 torch's fused CPU kernel pays a fixed price per row and head that short rows never earn back. Anything else (long
 rows, a mask, a cache, a soft cap, a GPU) goes to transformers' own implementation.
-`benchmarks/tuning.py` measures the loop with and without it.
+`benchmarks/attention.py` measures both, `benchmarks/tuning.py` the loop with and without it.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ import torch
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from calque.engines.attention import out_of_the_ordinary, register
+from calque.tuning.causal import CausalAttention
 
 NAME = "calque_short_rows"
-LONGEST = 384  # tokens; beyond it the fused kernel wins
-
-_future: dict[torch.dtype, torch.Tensor] = {}
+LONGEST = 768  # tokens; in fp32 the fused kernel wins soon behind it
 
 
 def install(model: Any, device: torch.device) -> None:
@@ -42,7 +41,7 @@ def short_row_attention(
 
     Returns [rows, tokens, heads, size], as transformers' attention functions do.
     """
-    rows, heads, tokens, size = query.shape
+    tokens, size = query.shape[2:]
     special = out_of_the_ordinary(options) or options.get("cache") is not None
     causal = is_causal if is_causal is not None else getattr(module, "is_causal", True)
     whole = key.shape[2] == tokens and value.shape[3] == size
@@ -51,22 +50,8 @@ def short_row_attention(
             module, query, key, value, attention_mask, dropout, scaling, is_causal=is_causal, **options
         )
         return output, None
-    groups = key.shape[1]
-    if groups != heads:
-        key = key.repeat_interleave(heads // groups, dim=1)
-        value = value.repeat_interleave(heads // groups, dim=1)
-    flat = (rows * heads, tokens, size)
     scale = scaling if scaling is not None else size**-0.5
-    scores = torch.baddbmm(
-        _future_mask(tokens, query.dtype), query.reshape(flat), key.reshape(flat).transpose(1, 2), alpha=scale
-    )
-    weights = torch.softmax(scores, dim=-1, dtype=scores.dtype)
-    output = torch.bmm(weights, value.reshape(flat))
-    return output.view(rows, heads, tokens, size).transpose(1, 2).contiguous(), None
-
-
-def _future_mask(tokens: int, dtype: torch.dtype) -> torch.Tensor:
-    """[1, tokens, tokens]: minus infinity where the key lies in the future of the query."""
-    if dtype not in _future:
-        _future[dtype] = torch.full((1, LONGEST, LONGEST), float("-inf"), dtype=dtype).triu(1)
-    return _future[dtype][:, :tokens, :tokens]
+    dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else query.dtype
+    attend: Any = CausalAttention.apply
+    output = attend(query.to(dtype), key.to(dtype), value.to(dtype), scale)
+    return output.transpose(1, 2).contiguous(), None
