@@ -28,7 +28,16 @@ FEW_TOKENS = ["--repeats", "1", "--prompts", "8", "--tokens", "8"]
 MAIN = "calque, one lane;trainer, padded;trl"
 # Name: script, options, options in quick. What takes hours by a script's defaults takes fewer steps, prompts or contenders here.
 BENCHMARKS: dict[str, tuple[str, list[str], list[str]]] = {
-    "tuning-1.5M": ("tuning.py", ["--size", "1.5M", "--steps", "3"], ONE_STEP),
+    "tuning-1.5M": (
+        "tuning.py",
+        ["--size", "1.5M", "--steps", "3", "--only", f"{MAIN};trainer, grouped"],
+        ONE_STEP,
+    ),
+    "tuning-1.5M-others": (
+        "tuning.py",
+        ["--size", "1.5M", "--steps", "2", "--repeats", "1", "--only", "calque, sdpa;trl, packed"],
+        ONE_STEP,
+    ),
     "tuning-10M": ("tuning.py", ["--size", "10M", "--steps", "2", "--only", MAIN], ONE_STEP),
     "tuning-60M-lora": ("tuning.py", ["--size", "60M-lora", "--steps", "2", "--only", MAIN], ONE_STEP),
     "tuning-long": (
@@ -36,6 +45,7 @@ BENCHMARKS: dict[str, tuple[str, list[str], list[str]]] = {
         ["--size", "long", "--steps", "2", "--repeats", "1", "--only", MAIN],
         ONE_STEP,
     ),
+    "attention": ("attention.py", [], ["--repeats", "1"]),
     "tuning-10M-packed": (
         "tuning.py",
         ["--size", "10M", "--steps", "2", "--repeats", "1", "--only", "trl, packed"],
@@ -62,6 +72,7 @@ BENCHMARKS: dict[str, tuple[str, list[str], list[str]]] = {
         ["--size", "10M", "--prompts", "64", "--tokens", "64", "--repeats", "1"],
         FEW_TOKENS,
     ),
+    "step": ("step.py", [], ["--prompts", "8", "--tokens", "8"]),
     "vocabulary": (
         "vocabulary.py",
         ["--vocabularies", "8192", "262144", "--contenders", "calque", "whole", "trainer"],
@@ -86,12 +97,12 @@ BENCHMARKS: dict[str, tuple[str, list[str], list[str]]] = {
         ["--sizes", "2000"],
     ),
     "passages": ("passages.py", ["--sizes", "3000", "10000"], ["--sizes", "500"]),
+    "products": ("products.py", [], ["--prompts", "8", "--tokens", "8"]),
     "passages-1M": (
         "passages.py",
         ["--sizes", "100000", "1000000", "--contenders", "calque"],
         ["--sizes", "500"],
     ),
-    "products": ("products.py", [], ["--prompts", "8", "--tokens", "8"]),
 }
 
 

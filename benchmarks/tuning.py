@@ -6,7 +6,7 @@
 All tune the same random Llama on the same synthetic rows: lengths lognormal, 20 to 500 tokens with a mean near 140 (3,000
 to 4,096 for the size `long`), the last 46% of each trained, a vocabulary of 8192. Each run is a process of its own;
 contenders take turns, so that a busy machine troubles all of them alike. The first step is not counted. Tokens are those
-of the rows, never padding. Memory is the process's peak above what it held after its imports: of all of them with the model
+of the rows of the steps that are timed, never padding. Memory is the process's peak above what it held after its imports: of all of them with the model
 and the optimiser's state. Trainers that take
 rows as they come are given them in our order: in fp32 the losses of every step must then agree, and the table says how
 far they lie apart at most. `--dropout` is the adapter's; what is drawn is not
@@ -102,14 +102,20 @@ def make_model(folder: Path, size: Size = SIZES["1.5M"], vocabulary: int = VOCAB
 
 
 class Clock:
-    """When each step ended, and what the process holds from now on."""
+    """When each step ended, the tokens of all until then, and what the process holds from now on."""
 
     def __init__(self) -> None:
         self.ends: list[float] = []
+        self.tokens: list[int] = []
         self.memory = Memory()
 
-    def step(self, *_: Any, **__: Any) -> None:
+    def step(self, *of_step: Any, **_: Any) -> None:
+        """Called with our step's log, or with what a trainer of the hub gives its listeners: settings and state."""
         self.ends.append(time.perf_counter())
+        if len(of_step) > 1 and hasattr(of_step[1], "num_input_tokens_seen"):
+            self.tokens.append(int(of_step[1].num_input_tokens_seen))
+        else:
+            self.tokens.append(of_step[0].tokens + (self.tokens[-1] if self.tokens else 0))
 
 
 def tuning_settings(size: Size, args: argparse.Namespace) -> Any:
@@ -193,13 +199,12 @@ def run_one(name: str, model: Path, args: argparse.Namespace) -> None:
         clock, losses = with_calque(model, rows, size, args, name)
     else:
         clock, losses = with_trainer(model, rows, size, args, name)
-    # One epoch in steps of equal numbers of rows: the steps counted hold steps / (steps + 1) of all tokens. Packed rows
-    # fill steps of other sizes; there, too, every token is seen once, and all the steps but the first are timed.
     if len(clock.ends) < 2:
         sys.exit("all rows went into one step, which is not counted: take more --steps")
-    share = (len(clock.ends) - 1) / len(clock.ends)
     seconds = clock.ends[-1] - clock.ends[0]
-    tokens, trained = (count * share for count in counted(rows))
+    # Rows that are grouped by length come longest first: the step that is not counted is not one of as many tokens.
+    tokens = clock.tokens[-1] - clock.tokens[0]
+    trained = tokens * counted(rows)[1] / counted(rows)[0]
     figures = {
         "tokens_per_second": tokens / seconds,
         "trained_tokens_per_second": trained / seconds,
