@@ -45,6 +45,7 @@ BENCHMARKS: dict[str, tuple[str, list[str], list[str]]] = {
         ["--size", "long", "--steps", "2", "--repeats", "1", "--only", MAIN],
         ONE_STEP,
     ),
+    "shares": ("shares.py", [], ["--sizes", "1.5M"]),
     "attention": ("attention.py", [], ["--repeats", "1"]),
     "tuning-10M-packed": (
         "tuning.py",

@@ -135,8 +135,8 @@ def tuning_settings(size: Size, args: argparse.Namespace) -> Any:
 
 
 def with_calque(
-    model: Path, rows: Rows, size: Size, args: argparse.Namespace, name: str
-) -> tuple[Clock, list[float]]:
+    model: Path, rows: Rows, size: Size, args: argparse.Namespace, name: str, clock: Any = None
+) -> tuple[Any, list[float]]:
     import calque.tuning.loop  # noqa: F401
     from calque.tuning import attention, lanes
 
@@ -144,14 +144,14 @@ def with_calque(
         attention.LONGEST = 0
     if name == "calque, one lane":
         lanes.MOST = 1
-    clock = Clock()
+    clock = clock or Clock()
     tuned = with_ours(model, encoded(rows), tuning_settings(size, args), clock.step)
     return clock, [step["loss"] for step in tuned.log]
 
 
 def with_trainer(
-    model: Path, rows: Rows, size: Size, args: argparse.Namespace, name: str
-) -> tuple[Clock, list[float]]:
+    model: Path, rows: Rows, size: Size, args: argparse.Namespace, name: str, clock: Any = None
+) -> tuple[Any, list[float]]:
     import torch
     from transformers import AutoModelForCausalLM, Trainer, TrainingArguments  # noqa: F401
 
@@ -176,7 +176,7 @@ def with_trainer(
         options["train_sampling_strategy"] = "group_by_length"
     if name == "trl, packed":
         options |= packed_steps(rows, args.examples_per_step, size.packed, micro_batch)
-    clock = Clock()
+    clock = clock or Clock()
     llama = AutoModelForCausalLM.from_pretrained(model)
     if size.method == "lora":
         llama = adapted(llama, settings)

@@ -1,0 +1,132 @@
+"""Where a step of tuning spends its time, for our loop and for HF Trainer, on one thread: products, attention, and the rest.
+
+    python benchmarks/shares.py [--sizes 1.5M 10M 60M-lora] [--precision auto] [--out FILE]
+
+Models and rows are those of `tuning.py`; one step is profiled after one that is not. Products are those of weights, by the clock of torch's
+profiler; `reached` is how fast they run, and `peak` how fast a large one does. `at most` says how many times as fast the whole
+would be if nothing but its products ran: what no loop can go beyond that computes the same on this processor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from common import Figures, alone, arguments, by_turns, given, write_figures
+from torch.profiler import ProfilerActivity, profile
+
+from calque.engines.products import fast_products
+from tuning import SIZES, bf16, make_model, make_rows, with_calque, with_trainer
+
+CONTENDERS = ("calque, one lane", "trainer, padded")
+PRODUCTS = {"mm", "addmm", "addmm_", "linear"}
+ATTENTION = {"bmm", "baddbmm", "_softmax", "_softmax_backward_data"}
+
+
+def is_attention(name: str) -> bool:
+    return name in ATTENTION or "scaled_dot_product" in name
+
+
+class Profiled:
+    """Profiles the second step; told of each as `Clock` is."""
+
+    def __init__(self) -> None:
+        self.profile = profile(activities=[ProfilerActivity.CPU], with_flops=True)
+        self.tokens: list[int] = []
+        self.seconds = 0.0
+
+    def step(self, *of_step: Any, **_: Any) -> None:
+        told = len(of_step) > 1 and hasattr(of_step[1], "num_input_tokens_seen")
+        before = self.tokens[-1] if self.tokens else 0
+        self.tokens.append(int(of_step[1].num_input_tokens_seen) if told else before + of_step[0].tokens)
+        if len(self.tokens) == 1:
+            self.profile.start()
+            self.began = time.perf_counter()
+        elif len(self.tokens) == 2:
+            self.seconds = time.perf_counter() - self.began
+            self.profile.stop()
+
+
+def peak(dtype: torch.dtype) -> float:
+    """Operations a second of a large product."""
+    first, second = torch.randn(2, 1024, 1024).to(dtype)
+    with fast_products():
+        first @ second
+        best = 0.0
+        for _ in range(20):
+            began = time.perf_counter()
+            first @ second
+            best = max(best, 2 * 1024**3 / (time.perf_counter() - began))
+    return best
+
+
+def run_one(name: str, model: Path, args: argparse.Namespace) -> None:
+    """One run, in this process; prints its figures as JSON."""
+    torch.set_num_threads(1)
+    size = SIZES[args.size]
+    args.examples_per_step, args.dropout = size.examples_per_step, 0.0
+    rows = make_rows(3 * args.examples_per_step, long=size.long)
+    watch = Profiled()
+    run = with_calque if name.startswith("calque") else with_trainer
+    run(model, rows, size, args, name, watch)
+    seconds = {"products": 0.0, "attention": 0.0}
+    operations = 0.0
+    for event in watch.profile.key_averages():
+        what = event.key.removeprefix("aten::")
+        part = "products" if what in PRODUCTS else "attention" if is_attention(what) else ""
+        if part:
+            seconds[part] += event.self_cpu_time_total / 1e6
+        if what in PRODUCTS:
+            operations += event.flops
+    tokens = watch.tokens[1] - watch.tokens[0]
+    figures = {
+        "tokens_per_second": tokens / watch.seconds,
+        "products": seconds["products"] / watch.seconds,
+        "attention": seconds["attention"] / watch.seconds,
+        "reached_gflops": operations / seconds["products"] / 1e9,
+        "peak_gflops": peak(torch.bfloat16 if bf16(args.precision) else torch.float32) / 1e9,
+        "operations_per_token": operations / tokens,
+    }
+    print(json.dumps(figures))
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=["1.5M", "10M", "60M-lora"])
+    parser.add_argument("--size", choices=SIZES, help=argparse.SUPPRESS)
+    parser.add_argument("--precision", choices=["auto", "fp32", "bf16"], default="auto")
+    parser.add_argument("--model", type=Path, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.one:
+        run_one(args.one, args.model, args)
+        return
+    result: dict[str, dict[str, Figures]] = {}
+    for size in args.sizes:
+        args.size = size
+        with tempfile.TemporaryDirectory() as folder:
+            make_model(Path(folder), SIZES[size])
+            words = ["--model", folder, *given(args, "size", "precision")]
+            runs = by_turns(list(CONTENDERS), 1, lambda name, words=words: alone(name, __file__, words))
+        result[size] = {name: made[0] for name, made in runs.items()}
+    print(
+        f"{'':28}{'tokens/s':>10}{'products':>10}{'attention':>11}{'rest':>7}{'reached':>9}{'peak':>6} GFLOP/s"
+        f"{'at most':>9}"
+    )
+    for size, contenders in result.items():
+        for name, row in contenders.items():
+            rest = 1 - row["products"] - row["attention"]
+            most = row["peak_gflops"] / row["reached_gflops"] / row["products"]
+            print(
+                f"{size:10}{name:18}{row['tokens_per_second']:>10,.0f}{row['products']:>10.0%}{row['attention']:>11.0%}{rest:>7.0%}"
+                f"{row['reached_gflops']:>9.0f}{row['peak_gflops']:>6.0f}{'':8}{most:>8.1f}×"
+            )
+    write_figures(args.out, result)
+
+
+if __name__ == "__main__":
+    main()
