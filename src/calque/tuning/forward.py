@@ -67,8 +67,7 @@ class ResponseLoss(nn.Module):
         trunk, head = self._parts
         hidden = self._hidden(trunk, ids, starts, longest).flatten(0, 1)[positions]
         size = max(1, chunked.CHUNK // head.weight.shape[0])
-        linear = type(head) is nn.Linear
-        if linear and (alike or len(labels) > size or not head.weight.requires_grad):
+        if type(head) is nn.Linear:
             return chunked.token_losses(head, hidden, labels, self.finish, alike=alike)
         if len(labels) <= size:
             return _token_losses(head, hidden, labels, self.finish)

@@ -2,7 +2,7 @@
 
 Autograd keeps three or four tensors of the size of the logits, and needs them again for the gradient. Here two stand at
 a time, of one chunk. Where it can be the gradient is written while the logits are there, so that no product is done
-twice: under a frozen head, and where all losses will count alike. Else the logits are computed again. PyTorch's own
+twice: under a frozen head, where all losses will count alike, and where all logits are one chunk. Else they are computed again. PyTorch's own
 `linear_cross_entropy` does not serve: in bf16 it rounds each loss to three digits, and it knows neither a scale nor a
 soft cap. `benchmarks/vocabulary.py` measures both.
 """
@@ -118,28 +118,35 @@ class _Losses(torch.autograd.Function):
         losses = torch.empty(len(labels), dtype=torch.float32, device=hidden.device)
         with torch.autocast(hidden.device.type, enabled=False):
             used, added = weight.to(dtype), None if bias is None else bias.to(dtype)
-            for span in _spans(len(labels), len(weight)):
+            spans = list(_spans(len(labels), len(weight)))
+            keeps = needed is None and len(spans) == 1  # what is one chunk is kept for the way back
+            wanted = keeps or (needed is not None and any(needed))
+            gradient = None
+            for span in spans:
                 rows = hidden[span].to(dtype)
                 logits = functional.linear(rows, used, added)
-                wanted = needed is not None and any(needed)
                 losses[span] = _turned(logits, labels[span], finish, to_gradient=wanted)
-                if wanted:
+                if keeps:
+                    gradient = logits
+                elif wanted:
                     written.add(span, logits, rows, used)
                 del logits  # before the next are made
         kept = (written.hidden, written.weight, written.bias) if ctx.at_once else (hidden, weight, bias)
-        ctx.save_for_backward(*kept, labels)
+        ctx.save_for_backward(*kept, labels, gradient)
         return losses
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, upstream: torch.Tensor) -> Any:
-        hidden, weight, bias, labels = ctx.saved_tensors
+        hidden, weight, bias, labels, gradient = ctx.saved_tensors
         if ctx.at_once:
             of_hidden = None if hidden is None else (hidden * upstream[:, None]).to(hidden.dtype)
             of_others = (None if part is None else part.mul_(upstream[0]) for part in (weight, bias))
             return of_hidden, *of_others, None, None, None, None
         written = _Gradients.of((hidden, weight, bias), ctx.needs_input_grad[:3])
         used, added = weight.to(ctx.dtype), None if bias is None else bias.to(ctx.dtype)
+        if gradient is not None:
+            return *_weighted(gradient, upstream, (hidden, used, bias), ctx.needs_input_grad), *[None] * 4
         for span in _spans(len(labels), len(weight)):
             rows = hidden[span].to(ctx.dtype)
             logits = functional.linear(rows, used, added)
@@ -147,6 +154,25 @@ class _Losses(torch.autograd.Function):
             written.add(span, logits, rows, used)
             del logits
         return written.hidden, written.weight, written.bias, None, None, None, None
+
+
+def _weighted(
+    gradient: torch.Tensor,
+    upstream: torch.Tensor,
+    parts: tuple[torch.Tensor, torch.Tensor, torch.Tensor | None],
+    needed: Sequence[bool],
+) -> tuple[torch.Tensor | None, ...]:
+    """The gradients of hidden states, weight and bias, from that by the head's output, each row times `upstream`.
+
+    Rows are weighed where they are short: before and behind the products.
+    """
+    hidden, weight, _ = parts
+    by = upstream[:, None]
+    return (
+        (gradient @ weight).mul_(by).to(hidden.dtype) if needed[0] else None,
+        gradient.t() @ (hidden * by).to(gradient.dtype) if needed[1] else None,
+        (gradient * by).sum(0, dtype=torch.float32) if needed[2] else None,
+    )
 
 
 def _spans(rows: int, vocabulary: int, size: int | None = None) -> Iterator[slice]:
