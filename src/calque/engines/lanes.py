@@ -1,7 +1,7 @@
 """Prompts answered and scored side by side on a CPU: each core runs its own, in place of all cores sharing the products of one.
 
 A step's products are too small for two cores: with two lanes on two cores 1.5M parameters wrote 1.08 times as many tokens a
-second and scored 1.65 times as many choices (docs/speed-tables.md, `calque, one lane`). Prompts are dealt to
+second and scored 1.65 times as many choices (docs/speed-tables-avx2.md, `calque, one lane`). Prompts are dealt to
 lanes once and for all, so that nobody's neighbours depend on which thread comes first. A model whose weights do not stay in the
 processor's cache would read them once for each lane: it has one.
 """
