@@ -51,11 +51,12 @@ def gradients(
 @pytest.mark.parametrize("finish", FINISHES, ids=str)
 @pytest.mark.parametrize("frozen", [True, False], ids=["frozen", "tuned"])
 @pytest.mark.parametrize("kind", ["fp32", "bf16"])
+@pytest.mark.parametrize("rows", [3, 11], ids=["chunks", "one chunk"])  # of logits at a time, of 11
 def test_chunks_are_the_whole_and_so_is_the_gradient(
-    monkeypatch: pytest.MonkeyPatch, finish: Finish, frozen: bool, kind: str
+    monkeypatch: pytest.MonkeyPatch, finish: Finish, frozen: bool, kind: str, rows: int
 ) -> None:
-    monkeypatch.setattr(module, "CHUNK", 3 * 50)  # 3 rows of logits at a time, and 2 at last
-    monkeypatch.setattr(module, "PIECE", 2 * 50)  # of which a CPU passes over 2 and 1
+    monkeypatch.setattr(module, "CHUNK", rows * 50)
+    monkeypatch.setattr(module, "PIECE", 2 * 50)  # of which a CPU passes over 2 at a time
     torch.manual_seed(0)
     head = nn.Linear(8, 50).requires_grad_(not frozen)
     hidden, labels = torch.randn(11, 8) * 3, torch.randint(0, 50, (11,))

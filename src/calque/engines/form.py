@@ -89,13 +89,18 @@ def layers_of(causal: Any, *, laid_out: bool = False) -> list[Layer] | None:
 
     Those of a small model may be `laid_out` for products of few rows, at the cost of a copy.
     """
+    if not has_the_form(causal):
+        return None
+    wide, laid_out = is_wide(causal), laid_out and is_small(causal)
+    return [_taken_apart(layer, wide=wide, laid_out=laid_out) for layer in causal.base_model.layers]
+
+
+def has_the_form(causal: Any) -> bool:
+    """Whether the modules of a model on a CPU are those of the form, as it is now."""
     model = causal.base_model
-    if causal.device.type != "cpu" or _parts(model) != MODEL or causal.get_output_embeddings() is None:
-        return None
-    if not (_is_bare(causal) and _is_bare(model) and all(map(_has_the_form, model.layers))):
-        return None
-    laid_out = laid_out and is_small(causal)
-    return [_taken_apart(layer, wide=is_wide(causal), laid_out=laid_out) for layer in model.layers]
+    named = _parts(model) == MODEL and causal.get_output_embeddings() is not None
+    on_cpu = causal.device.type == "cpu"
+    return on_cpu and named and _is_bare(causal) and _is_bare(model) and all(map(_is_layer, model.layers))
 
 
 def is_small(causal: Any) -> bool:
@@ -139,7 +144,7 @@ def thought(layer: Layer, hidden: torch.Tensor) -> torch.Tensor:
     return layer.thought(hidden, layer.activation(layer.gate(normed)).mul_(layer.up(normed)))
 
 
-def _has_the_form(layer: Any) -> bool:
+def _is_layer(layer: Any) -> bool:
     if _parts(layer) != LAYER or _parts(layer.mlp) != GATED:
         return False
     if _parts(layer.self_attn) not in (ATTENTION, ATTENTION | NORMS):

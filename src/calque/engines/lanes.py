@@ -20,7 +20,7 @@ import torch
 from calque.engines import Sampling
 from calque.engines.choosing import Asked, score_in_passes
 from calque.engines.decode import LOGITS, Decoder
-from calque.engines.form import is_small, layers_of, needs_no_setting
+from calque.engines.form import has_the_form, is_small, needs_no_setting
 from calque.engines.passes import Passes
 from calque.engines.products import onednn_is_faster
 from calque.engines.stems import groups_alike
@@ -163,7 +163,7 @@ def _may_have_several(decoder: Decoder | None, passes: Passes) -> bool:
 
 def _is_for_threads(model: Any) -> bool:
     """Whether nothing but weights runs, which its modules may be more than, and no setting of the whole process."""
-    return layers_of(model) is not None and (not onednn_is_faster() or needs_no_setting(model))
+    return has_the_form(model) and (not onednn_is_faster() or needs_no_setting(model))
 
 
 def _beside(passes: Passes) -> Passes:

@@ -66,9 +66,9 @@ class ResponseLoss(nn.Module):
             return functional.cross_entropy(logits.float(), labels, reduction="none")
         trunk, head = self._parts
         hidden = self._hidden(trunk, ids, starts, longest).flatten(0, 1)[positions]
-        size = max(1, chunked.CHUNK // head.weight.shape[0])
         if type(head) is nn.Linear:
             return chunked.token_losses(head, hidden, labels, self.finish, alike=alike)
+        size = max(1, chunked.CHUNK // head.weight.shape[0])
         if len(labels) <= size:
             return _token_losses(head, hidden, labels, self.finish)
         losses: list[torch.Tensor] = [  # a head with an adapter on it, or of another make

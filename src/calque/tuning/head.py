@@ -2,9 +2,9 @@
 
 Autograd keeps three or four tensors of the size of the logits, and needs them again for the gradient. Here two stand at
 a time, of one chunk. Where it can be the gradient is written while the logits are there, so that no product is done
-twice: under a frozen head, where all losses will count alike, and where all logits are one chunk. Else they are computed again. PyTorch's own
-`linear_cross_entropy` does not serve: in bf16 it rounds each loss to three digits, and it knows neither a scale nor a
-soft cap. `benchmarks/vocabulary.py` measures both.
+twice: under a frozen head, where all losses will count alike, and where all logits are one chunk. Else they are computed
+again. PyTorch's own `linear_cross_entropy` does not serve: in bf16 it rounds each loss to three digits, and it knows
+neither a scale nor a soft cap. `benchmarks/vocabulary.py` measures both.
 """
 
 from __future__ import annotations
@@ -86,18 +86,30 @@ class _Gradients:
         pairs = zip(parts, needed, strict=True)
         return cls(*(torch.zeros_like(part) if need and part is not None else None for part, need in pairs))
 
-    def add(self, span: slice, gradient: torch.Tensor, rows: torch.Tensor, weight: torch.Tensor) -> None:
-        """Take in a chunk: its gradient by the head's output, and what went into the product."""
+    def add(
+        self,
+        span: slice,
+        gradient: torch.Tensor,
+        rows: torch.Tensor,
+        weight: torch.Tensor,
+        by: torch.Tensor | None = None,
+    ) -> None:
+        """Take in a chunk: its gradient by the head's output, what went into the product, and what each row counts [n, 1].
+
+        Rows are weighed where they are short: before and behind the products.
+        """
         if self.bias is not None:
-            self.bias += gradient.sum(0, dtype=torch.float32)
+            self.bias += (gradient if by is None else gradient * by).sum(0, dtype=torch.float32)
         if self.hidden is not None:
-            self.hidden[span] = gradient @ weight
+            found = gradient @ weight
+            self.hidden[span] = found if by is None else found * by
         if self.weight is None:
             return
+        weighed = rows if by is None else (rows * by).to(rows.dtype)
         if self.weight.dtype == weight.dtype:
-            self.weight.addmm_(gradient.t(), rows)
+            self.weight.addmm_(gradient.t(), weighed)
         else:
-            self.weight += gradient.t() @ rows  # added up in the weight's own precision
+            self.weight += gradient.t() @ weighed  # added up in the weight's own precision
 
 
 class _Losses(torch.autograd.Function):
@@ -145,34 +157,15 @@ class _Losses(torch.autograd.Function):
             return of_hidden, *of_others, None, None, None, None
         written = _Gradients.of((hidden, weight, bias), ctx.needs_input_grad[:3])
         used, added = weight.to(ctx.dtype), None if bias is None else bias.to(ctx.dtype)
-        if gradient is not None:
-            return *_weighted(gradient, upstream, (hidden, used, bias), ctx.needs_input_grad), *[None] * 4
         for span in _spans(len(labels), len(weight)):
             rows = hidden[span].to(ctx.dtype)
-            logits = functional.linear(rows, used, added)
-            _turned(logits, labels[span], ctx.finish, upstream[span])
-            written.add(span, logits, rows, used)
+            logits = gradient  # of the one chunk there is, where it was kept
+            if logits is None:
+                logits = functional.linear(rows, used, added)
+                _turned(logits, labels[span], ctx.finish)
+            written.add(span, logits, rows, used, upstream[span][:, None])
             del logits
         return written.hidden, written.weight, written.bias, None, None, None, None
-
-
-def _weighted(
-    gradient: torch.Tensor,
-    upstream: torch.Tensor,
-    parts: tuple[torch.Tensor, torch.Tensor, torch.Tensor | None],
-    needed: Sequence[bool],
-) -> tuple[torch.Tensor | None, ...]:
-    """The gradients of hidden states, weight and bias, from that by the head's output, each row times `upstream`.
-
-    Rows are weighed where they are short: before and behind the products.
-    """
-    hidden, weight, _ = parts
-    by = upstream[:, None]
-    return (
-        (gradient @ weight).mul_(by).to(hidden.dtype) if needed[0] else None,
-        gradient.t() @ (hidden * by).to(gradient.dtype) if needed[1] else None,
-        (gradient * by).sum(0, dtype=torch.float32) if needed[2] else None,
-    )
 
 
 def _spans(rows: int, vocabulary: int, size: int | None = None) -> Iterator[slice]:
@@ -181,27 +174,23 @@ def _spans(rows: int, vocabulary: int, size: int | None = None) -> Iterator[slic
 
 
 def _turned(
-    output: torch.Tensor,
-    labels: torch.Tensor,
-    finish: Finish,
-    upstream: torch.Tensor | None = None,
-    *,
-    to_gradient: bool = True,
+    output: torch.Tensor, labels: torch.Tensor, finish: Finish, *, to_gradient: bool = True
 ) -> torch.Tensor:
-    """The losses [n] in fp32 behind the head's output [n, vocabulary], which is turned into their gradient, by `upstream` if given.
+    """The losses [n] in fp32 behind the head's output [n, vocabulary], which is turned into their gradient.
 
     A piece at a time, which a CPU then finds in its cache at each pass.
     """
     on_cpu = output.device.type == "cpu"
     losses = torch.empty(len(labels), dtype=torch.float32, device=output.device)
     spans = list(_spans(len(labels), output.shape[1], PIECE if on_cpu else None))
-    piece = None if output.dtype == torch.float32 else output[spans[0]].to(torch.float32, copy=True)
+    full = output.dtype == torch.float32
+    piece = output if full else torch.empty_like(output[spans[0]], dtype=torch.float32)
+    factor = finish.times / finish.by
     for span in spans:
         label = labels[span]
-        logits = output[span] if piece is None else piece[: len(label)].copy_(output[span])
+        logits = output[span] if full else piece[: len(label)].copy_(output[span])
         idle = label == IGNORED
         at = label.where(~idle, 0)[:, None]
-        factor = finish.times / finish.by
         if factor != 1:
             logits = logits * factor
         slope = None
@@ -215,9 +204,8 @@ def _turned(
         if not to_gradient:
             continue
         chances.scatter_add_(1, at, chances.new_full(at.shape, -1))
-        weigh = None if upstream is None else upstream[span][:, None] * factor
-        if weigh is not None or factor != 1:
-            chances.mul_(factor if weigh is None else weigh)
+        if factor != 1:
+            chances.mul_(factor)
         if slope is not None:
             chances.mul_(slope)
         if not on_cpu or bool(idle.any()):  # asked for on a CPU alone: a GPU would be waited for
