@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import alone, arguments, by_turns, given, medians, write_figures
+from common import alone, by_turns, given, medians, write_figures
 from trainers import encoded, with_ours
 
-from tuning import Clock, make_model, make_rows
+from tuning import Clock, make_model, make_rows, tuning_arguments
 
 CONTENDERS: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -58,11 +58,9 @@ def run_one(name: str, model: Path, args: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    parser = arguments(__doc__, repeats=5)
+    parser = tuning_arguments(__doc__, repeats=5)
     parser.add_argument("--steps", type=int, default=6, help="optimiser steps that are timed")
     parser.add_argument("--examples-per-step", type=int, default=128)
-    parser.add_argument("--precision", choices=["auto", "fp32", "bf16"], default="auto")
-    parser.add_argument("--model", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
         run_one(args.one, args.model, args)

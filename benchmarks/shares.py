@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from common import Figures, alone, arguments, by_turns, given, write_figures
+from common import Figures, alone, by_turns, given, write_figures
 from torch.profiler import ProfilerActivity, profile
 
 from calque.engines.products import fast_products
-from tuning import SIZES, bf16, make_model, make_rows, with_calque, with_trainer
+from tuning import SIZES, Clock, bf16, make_model, make_rows, tuning_arguments, with_calque, with_trainer
 
 CONTENDERS = ("calque, one lane", "trainer, padded")
-PRODUCTS = {"mm", "addmm", "addmm_", "linear"}
+PRODUCTS = {"mm", "addmm"}
 ATTENTION = {"bmm", "baddbmm", "_softmax", "_softmax_backward_data"}
 
 
@@ -32,27 +32,24 @@ def is_attention(name: str) -> bool:
     return name in ATTENTION or "scaled_dot_product" in name
 
 
-class Profiled:
-    """Profiles the second step for its time and the third for its operations, to count which takes time; told of each as `Clock` is."""
+class Profiled(Clock):
+    """Profiles the second step for its time and the third for its operations, to count which takes time."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.profile = profile(activities=[ProfilerActivity.CPU])
         self.counting = profile(activities=[ProfilerActivity.CPU], with_flops=True)
-        self.tokens: list[int] = []
-        self.seconds = 0.0
 
     def step(self, *of_step: Any, **_: Any) -> None:
-        told = len(of_step) > 1 and hasattr(of_step[1], "num_input_tokens_seen")
-        before = self.tokens[-1] if self.tokens else 0
-        self.tokens.append(int(of_step[1].num_input_tokens_seen) if told else before + of_step[0].tokens)
-        if len(self.tokens) == 1:
+        """Called as a clock is."""
+        super().step(*of_step)
+        if len(self.ends) == 1:
             self.profile.start()
-            self.began = time.perf_counter()
-        elif len(self.tokens) == 2:
-            self.seconds = time.perf_counter() - self.began
+            self.ends[0] = time.perf_counter()
+        elif len(self.ends) == 2:
             self.profile.stop()
             self.counting.start()
-        elif len(self.tokens) == 3:
+        elif len(self.ends) == 3:
             self.counting.stop()
 
 
@@ -87,10 +84,11 @@ def run_one(name: str, model: Path, args: argparse.Namespace) -> None:
     counted = sum(e.flops for e in watch.counting.key_averages() if e.key.removeprefix("aten::") in PRODUCTS)
     first, second, third, *_ = watch.tokens
     tokens, per_token = second - first, counted / (third - second)
+    taken = watch.ends[1] - watch.ends[0]
     figures = {
-        "tokens_per_second": tokens / watch.seconds,
-        "products": seconds["products"] / watch.seconds,
-        "attention": seconds["attention"] / watch.seconds,
+        "tokens_per_second": tokens / taken,
+        "products": seconds["products"] / taken,
+        "attention": seconds["attention"] / taken,
         "reached_gflops": per_token * tokens / seconds["products"] / 1e9,
         "peak_gflops": peak(torch.bfloat16 if bf16(args.precision) else torch.float32) / 1e9,
         "operations_per_token": per_token,
@@ -99,11 +97,9 @@ def run_one(name: str, model: Path, args: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    parser = arguments(__doc__)
+    parser = tuning_arguments(__doc__)
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=["1.5M", "10M", "60M-lora"])
     parser.add_argument("--size", choices=SIZES, help=argparse.SUPPRESS)
-    parser.add_argument("--precision", choices=["auto", "fp32", "bf16"], default="auto")
-    parser.add_argument("--model", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
         run_one(args.one, args.model, args)

@@ -102,7 +102,6 @@ def train(
         "logging_steps": 1,
         "report_to": "none",
         "disable_tqdm": True,
-        "include_num_input_tokens_seen": "non_padding",
         **options,
     }
     trainer: Any

@@ -6,8 +6,8 @@
 All tune the same random Llama on the same synthetic rows: lengths lognormal, 20 to 500 tokens with a mean near 140 (3,000
 to 4,096 for the size `long`), the last 46% of each trained, a vocabulary of 8192. Each run is a process of its own;
 contenders take turns, so that a busy machine troubles all of them alike. The first step is not counted. Tokens are those
-of the rows of the steps that are timed, never padding. Memory is the process's peak above what it held after its imports: of all of them with the model
-and the optimiser's state. Trainers that take
+of the rows of the steps that are timed, never padding. Memory is the process's peak above what it held after its imports:
+of all of them with the model and the optimiser's state. Trainers that take
 rows as they come are given them in our order: in fp32 the losses of every step must then agree, and the table says how
 far they lie apart at most. `--dropout` is the adapter's; what is drawn is not
 the same for all then. `calque, one lane` runs one micro-batch after the other, `calque, sdpa` takes torch's fused attention. TRL takes part where it can be imported (benchmarks/requirements.txt).
@@ -135,8 +135,8 @@ def tuning_settings(size: Size, args: argparse.Namespace) -> Any:
 
 
 def with_calque(
-    model: Path, rows: Rows, size: Size, args: argparse.Namespace, name: str, clock: Any = None
-) -> tuple[Any, list[float]]:
+    model: Path, rows: Rows, size: Size, args: argparse.Namespace, name: str, clock: Clock | None = None
+) -> tuple[Clock, list[float]]:
     import calque.tuning.loop  # noqa: F401
     from calque.tuning import attention, lanes
 
@@ -150,8 +150,8 @@ def with_calque(
 
 
 def with_trainer(
-    model: Path, rows: Rows, size: Size, args: argparse.Namespace, name: str, clock: Any = None
-) -> tuple[Any, list[float]]:
+    model: Path, rows: Rows, size: Size, args: argparse.Namespace, name: str, clock: Clock | None = None
+) -> tuple[Clock, list[float]]:
     import torch
     from transformers import AutoModelForCausalLM, Trainer, TrainingArguments  # noqa: F401
 
@@ -171,6 +171,7 @@ def with_trainer(
         "bf16": bf16(args.precision),
         "use_cpu": not torch.accelerator.is_available(),
         "seed": 0,
+        "include_num_input_tokens_seen": "non_padding",  # which a GPU would wait for at each micro-batch
     }
     if name == "trainer, grouped":
         options["train_sampling_strategy"] = "group_by_length"
@@ -220,15 +221,21 @@ def contenders(only: str | None) -> list[str]:
     return [name for name in names if only is None or name == "calque" or name in only.split(";")]
 
 
+def tuning_arguments(doc: str | None, *, repeats: int = 1) -> argparse.ArgumentParser:
+    """The parser of a benchmark that tunes this model."""
+    parser = arguments(doc, repeats=repeats)
+    parser.add_argument("--precision", choices=["auto", "fp32", "bf16"], default="auto")
+    parser.add_argument("--model", type=Path, help=argparse.SUPPRESS)
+    return parser
+
+
 def main() -> None:
-    parser = arguments(__doc__, repeats=3)
+    parser = tuning_arguments(__doc__, repeats=3)
     parser.add_argument("--size", choices=SIZES, default="1.5M", help="model, and what of it is tuned")
     parser.add_argument("--steps", type=int, help="optimiser steps that are timed")
     parser.add_argument("--examples-per-step", type=int)
-    parser.add_argument("--precision", choices=["auto", "fp32", "bf16"], default="auto")
     parser.add_argument("--dropout", type=float, default=0.0, help="of the adapter, of all contenders")
     parser.add_argument("--only", help="contenders beside ours, with `;` between; all by default")
-    parser.add_argument("--model", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     args.steps = args.steps or SIZES[args.size].steps
     args.examples_per_step = args.examples_per_step or SIZES[args.size].examples_per_step
