@@ -8,9 +8,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 from torch.nn import functional
 
 from calque.tuning import causal
+from calque.tuning.attention import short_row_attention
 from calque.tuning.causal import CausalAttention
 
 Gradients = tuple[torch.Tensor, ...]
@@ -64,6 +66,21 @@ def test_a_token_by_hand() -> None:
     value = torch.tensor([2.0, 6.0]).view(1, 1, 2, 1)
     found = CausalAttention.apply(query, torch.ones(1, 1, 2, 1), value, 1.0)
     assert found.flatten().tolist() == [2.0, 4.0]
+
+
+def test_under_autocast_it_computes_in_bf16() -> None:
+    """Rotation leaves queries and keys in fp32, where values come in bf16; gradients come back in the dtype of each."""
+    query, key, value, upstream = heads(2, 2, 2, 200, 8)
+    given = [query.requires_grad_(), key.requires_grad_(), value.bfloat16().requires_grad_()]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found, _ = short_row_attention(nn.Module(), *given, None, scaling=0.3)
+    assert (found.dtype, found.shape) == (torch.bfloat16, (2, 200, 4, 8))
+    wanted, theirs = by_torch([query, key, value, upstream], 0.3)
+    torch.testing.assert_close(found.float(), wanted.transpose(1, 2), rtol=0, atol=0.03)
+    gradients = torch.autograd.grad(found, given, upstream.transpose(1, 2).bfloat16())
+    assert [part.dtype for part in gradients] == [torch.float32, torch.float32, torch.bfloat16]
+    for one, other in zip(gradients, theirs, strict=True):
+        assert float((one.float() - other).abs().max()) <= 0.03 * float(other.abs().max())
 
 
 def test_heads_that_lie_in_pieces_are_taken_too() -> None:

@@ -32,16 +32,15 @@ class CausalAttention(torch.autograd.Function):
         folded = query.reshape(-1, together, tokens, size)
         key, value = key.reshape(-1, tokens, size), value.reshape(-1, tokens, size)
         keeps = any(ctx.needs_input_grad) and rows * heads * tokens * tokens <= KEPT
-        found = torch.empty_like(folded)
-        kept = []
+        parts, kept = [], []
         for start, end in _blocks(tokens):
             weights = _weights(folded, key, start, end, scaling)
-            found[:, :, start:end] = torch.bmm(weights, value[:, :end]).view(-1, together, end - start, size)
+            parts.append(torch.bmm(weights, value[:, :end]))
             if keeps:
                 kept.append(weights)
         ctx.save_for_backward(folded, key, value, *kept)
         ctx.scaling, ctx.shape = scaling, query.shape
-        return found.view(query.shape)
+        return _together(parts, together).view(query.shape)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -50,19 +49,23 @@ class CausalAttention(torch.autograd.Function):
         query, key, value, *kept = ctx.saved_tensors
         together, tokens, size = query.shape[1:]
         gradient = gradient.reshape(query.shape)
-        of_query, of_key, of_value = torch.empty_like(query), torch.zeros_like(key), torch.zeros_like(value)
-        for i, (start, end) in enumerate(_blocks(tokens)):
+        parts = []
+        for i, (start, end) in reversed(list(enumerate(_blocks(tokens)))):  # the last sees all keys
             weights = kept[i] if kept else _weights(query, key, start, end, ctx.scaling)
             upstream = _block(gradient, start, end)
-            of_value[:, :end] += torch.bmm(weights.transpose(1, 2), upstream)
+            by_value = torch.bmm(weights.transpose(1, 2), upstream)
             of_weights = torch.bmm(upstream, value[:, :end].transpose(1, 2))
             of_scores = torch._softmax_backward_data(of_weights, weights, -1, weights.dtype)
-            found = torch.bmm(of_scores, key[:, :end])
-            of_query[:, :, start:end] = found.view(-1, together, end - start, size)
-            of_key[:, :end] += torch.bmm(of_scores.transpose(1, 2), _block(query, start, end))
+            parts.append(torch.bmm(of_scores, key[:, :end]))
+            by_key = torch.bmm(of_scores.transpose(1, 2), _block(query, start, end))
+            if end == tokens:
+                of_key, of_value = by_key, by_value
+            else:
+                of_key[:, :end] += by_key
+                of_value[:, :end] += by_value
         shape = (ctx.shape[0], -1, tokens, size)
         return (
-            of_query.mul_(ctx.scaling).view(ctx.shape),
+            _together(parts[::-1], together).mul_(ctx.scaling).view(ctx.shape),
             of_key.mul_(ctx.scaling).view(shape),
             of_value.view(shape),
             None,
@@ -80,6 +83,12 @@ def _weights(query: torch.Tensor, key: torch.Tensor, start: int, end: int, scali
 def _block(heads: torch.Tensor, start: int, end: int) -> torch.Tensor:
     """[rows × groups, heads of a group × tokens of the block, size]."""
     return heads[:, :, start:end].reshape(len(heads), -1, heads.shape[-1])
+
+
+def _together(parts: list[torch.Tensor], together: int) -> torch.Tensor:
+    """[rows × groups, heads of a group, tokens, size] of those of all blocks, which need no copy where there is one."""
+    apart = [part.view(len(part), together, -1, part.shape[-1]) for part in parts]
+    return apart[0] if len(apart) == 1 else torch.cat(apart, 2)
 
 
 def _blocks(tokens: int) -> Iterator[tuple[int, int]]:
