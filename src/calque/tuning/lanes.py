@@ -1,7 +1,8 @@
 """Micro-batches side by side on a CPU: each core runs its own, in place of all cores sharing the products of one.
 
-Small products do not fill two cores. Two lanes of half the token budget tuned 1.5M and 10M parameters 8 and 9% faster, and 60M with
-an adapter 5% (benchmarks/tuning.py, three turns); on two cores, nothing is measured on more. Lanes share the weights; each has gradients of its own, which are added up in a fixed order.
+Small products do not fill two cores. Two lanes of half the token budget tuned 1.5M and 10M parameters 11 and 24% faster, and 60M with
+an adapter 5% (docs/speed-tables.md, `calque, one lane`); on two cores, nothing is measured on more. Lanes share the weights; each has
+gradients of its own, which are added up in a fixed order.
 """
 
 from __future__ import annotations
